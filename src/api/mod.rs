@@ -1,0 +1,1 @@
+//! The resource: types that are the CRD, and nothing else.

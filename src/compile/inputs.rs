@@ -1,0 +1,67 @@
+//! One owned, consistent view of the cluster (or of a directory): all that `compile` may look at.
+
+use serde_json::Value;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// Objects of other classes are ignored.
+    pub class: String,
+    pub endpoints: Vec<EndpointObject>,
+    pub services: Vec<ServiceObject>,
+    pub ownership: Ownership,
+}
+
+/// A ProtectedEndpoint as stored: its spec unread, so that one unreadable object harms only itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointObject {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+    pub generation: i64,
+    /// creationTimestamp, seconds since the Unix epoch.
+    pub created: i64,
+    pub spec: Value,
+    /// `status.hosts`.
+    pub claims: Vec<HostClaim>,
+}
+
+/// A host this object's namespace has held since then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostClaim {
+    pub host: String,
+    /// Seconds since the Unix epoch.
+    pub since: i64,
+}
+
+/// The parts of a Service that matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceObject {
+    pub namespace: String,
+    pub name: String,
+    /// `spec.type: ExternalName`: never a backend (P66).
+    pub external_name: bool,
+    pub ports: Vec<ServicePort>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// "" when the Service names none.
+    pub name: String,
+    pub number: u16,
+    pub app_protocol: Option<String>,
+}
+
+/// The installation's rules about who may own which host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// Namespaces that may own the host `*`; empty: any.
+    pub catch_all_namespaces: Vec<String>,
+    /// Once one exists, a namespace may claim only its bound hosts, and a bound host only its namespaces.
+    pub bindings: Vec<HostBinding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostBinding {
+    pub namespaces: Vec<String>,
+    pub hosts: Vec<String>,
+}

@@ -1,0 +1,19 @@
+//! TOKENS. Pure: bytes, keys and the time go in; claims or a reason come out. Knows nothing of routes, HTTP or Kubernetes.
+
+mod algorithm;
+mod checks;
+mod claims;
+mod error;
+mod json;
+mod keys;
+mod provider;
+mod token;
+
+pub use self::{
+    algorithm::Algorithm,
+    checks::{AudienceMatch, Checks},
+    claims::{ClaimName, Claims},
+    error::TokenError,
+    keys::{KeySet, KeySetError, SkippedKey},
+    provider::{Provider, ProviderId},
+};

@@ -1,0 +1,21 @@
+//! THE SNAPSHOT. Pure data that answers one question: which route serves this host, path and method?
+//!
+//! Three final decisions, in this order and never taken back: host, path, method. A host with any rule never falls to a wider
+//! one; a path that is found never falls to a shorter one because its methods differ.
+
+mod backend;
+mod host;
+mod path;
+mod route;
+mod table;
+
+pub use self::{
+    backend::{BackendId, EndpointSet},
+    host::{Host, HostError, HostPattern},
+    path::{CanonicalPath, PathError},
+    route::{
+        Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve,
+        TokenPolicy, Upstream,
+    },
+    table::{Found, HostTable, Snapshot, SnapshotBuilder},
+};

@@ -1,0 +1,198 @@
+//! What a rule says, compiled: nothing here is left to parse, look up or default.
+
+use crate::{
+    authz::{Public, Requirement},
+    jwt::{Checks, ClaimName, ProviderId},
+};
+use http::{HeaderName, Method};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use super::backend::BackendId;
+
+/// One rule of one ProtectedEndpoint under one path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    pub id: RuleId,
+    /// The methods it names; empty: every method.
+    pub methods: Vec<Method>,
+    /// Removed from every client request in every spelling: the claim headers of the whole namespace.
+    pub managed: Arc<ManagedHeaders>,
+    pub plan: Plan,
+}
+
+/// Names a rule in logs, metrics and messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+    /// `rules[].name`, else `rules[N]`.
+    pub rule: Arc<str>,
+}
+
+/// Serve, or refuse in place. A broken rule keeps its place so that its requests never fall to a wider one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    Refuse(Refusal),
+    Serve(Box<Serve>),
+}
+
+/// Why a rule answers 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The auth block cannot be compiled.
+    InvalidAuth,
+    /// A Service or port that does not exist or may not be used.
+    InvalidBackend,
+    /// The stored object cannot be read or contradicts itself.
+    InvalidSpec,
+    /// The stored object has a field or enum value that this version does not know.
+    UnsupportedField,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Serve {
+    pub access: Access,
+    pub credentials: Credentials,
+    pub upstream: Upstream,
+}
+
+/// Who may pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Access {
+    Public(Public),
+    Token(Box<TokenPolicy>),
+}
+
+/// Which token passes, and what of it the backend is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenPolicy {
+    pub provider: ProviderId,
+    pub checks: Arc<Checks>,
+    /// How long the last good keys serve while refreshes fail.
+    pub max_staleness: Duration,
+    pub requirement: Requirement,
+    pub claim_headers: Vec<ClaimHeader>,
+}
+
+/// One claim passed on as a header.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimHeader {
+    pub header: HeaderName,
+    pub claim: ClaimName,
+    /// Arrays become one line an element instead of one line joined by commas.
+    pub repeat: bool,
+}
+
+/// Where the token is looked for, and whether the backend sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credentials {
+    pub header: HeaderName,
+    pub cookie: Option<Arc<str>>,
+    /// Remove the verified token (and, on Public rules, every configured place) before forwarding.
+    pub strip: bool,
+    pub cross_origin: CrossOrigin,
+}
+
+/// What happens to a token from a cookie on a request that another site may have caused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrossOrigin {
+    Allow,
+    Refuse,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    pub backend: BackendId,
+    /// From authorisation to the final response head.
+    pub timeout: Duration,
+    pub rewrite: Option<Rewrite>,
+}
+
+/// Whole path, or path elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PathKind {
+    Exact,
+    Prefix,
+}
+
+/// How the path changes on its way to the backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// The whole path becomes this.
+    Replace(Arc<str>),
+    /// The first `matched` bytes (the rule's prefix, without trailing slash) become `with`.
+    ReplacePrefix { matched: usize, with: Arc<str> },
+}
+
+/// Header names that only the gateway may set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ManagedHeaders {
+    folded: BTreeSet<Box<str>>,
+}
+
+// === impl RuleId ===
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.name, self.rule)
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A bounded label for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidAuth => "invalid_auth",
+            Self::InvalidBackend => "invalid_backend",
+            Self::InvalidSpec => "invalid_spec",
+            Self::UnsupportedField => "unsupported_field",
+        }
+    }
+}
+
+// === impl ManagedHeaders ===
+
+impl ManagedHeaders {
+    /// Whether a client's header of this name must go: equal when case is ignored and `_` reads as `-` (J105, J106).
+    pub fn contains(&self, name: &HeaderName) -> bool {
+        if self.folded.is_empty() {
+            return false;
+        }
+        match name.as_str().contains('_') {
+            true => self.folded.contains(name.as_str().replace('_', "-").as_str()),
+            false => self.folded.contains(name.as_str()),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.folded.is_empty()
+    }
+}
+
+impl FromIterator<HeaderName> for ManagedHeaders {
+    fn from_iter<I: IntoIterator<Item = HeaderName>>(names: I) -> Self {
+        let folded = names.into_iter().map(|n| n.as_str().replace('_', "-").into());
+        Self { folded: folded.collect() }
+    }
+}
+
+// === impl Rewrite ===
+
+impl Rewrite {
+    /// The path to forward for a canonical request path that this rule matched.
+    pub fn apply(&self, path: &str) -> String {
+        match self {
+            Self::Replace(with) => with.to_string(),
+            Self::ReplacePrefix { matched, with } => {
+                let rest = path.get(*matched..).unwrap_or_default();
+                match (with.trim_end_matches('/'), rest) {
+                    ("", "") => "/".to_owned(),
+                    ("", rest) => rest.to_owned(),
+                    (with, rest) => format!("{with}{rest}"),
+                }
+            }
+        }
+    }
+}
