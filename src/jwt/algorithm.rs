@@ -17,17 +17,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    pub const ALL: [Self; 9] = [
-        Self::EdDSA,
-        Self::ES256,
-        Self::ES384,
-        Self::PS256,
-        Self::PS384,
-        Self::PS512,
-        Self::RS256,
-        Self::RS384,
-        Self::RS512,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::EdDSA, Self::ES256, Self::ES384, Self::PS256, Self::PS384, Self::PS512, Self::RS256, Self::RS384, Self::RS512];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -14,8 +14,8 @@ pub use self::{
     host::{Host, HostError, HostPattern},
     path::{CanonicalPath, PathError},
     route::{
-        Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve,
-        TokenPolicy, Upstream,
+        Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve, TokenPolicy,
+        Upstream,
     },
     table::{Found, HostTable, Snapshot, SnapshotBuilder},
 };
