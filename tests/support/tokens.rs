@@ -134,13 +134,21 @@ pub(crate) fn auth0_claims(issuer: &str, audience: &str, now: u64) -> Value {
 pub(crate) fn merge(mut object: Value, members: &Value) -> Value {
     let target = object.as_object_mut().unwrap();
     for (name, value) in members.as_object().unwrap() {
-        if value.is_null() { target.remove(name) } else { target.insert(name.clone(), value.clone()) };
+        if value.is_null() {
+            target.remove(name)
+        } else {
+            target.insert(name.clone(), value.clone())
+        };
     }
     object
 }
 
 pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub(crate) fn unbase64(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
 fn rsa_encoding(algorithm: &str) -> &'static RsaSignatureEncoding {
