@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
@@ -101,6 +101,18 @@ impl Signer {
         }
     }
 
+    /// The DER `RSAPublicKey` (RFC 8017 §A.1.1).
+    pub(crate) fn public_pkcs1(&self) -> Vec<u8> {
+        let PrivateKey::Rsa(key) = &*self.key else { panic!("not an RSA key") };
+        key.public_key().as_ref().to_vec()
+    }
+
+    /// The DER `SubjectPublicKeyInfo` of an RSA key (RFC 5280 §4.1).
+    pub(crate) fn public_spki(&self) -> Vec<u8> {
+        let PrivateKey::Rsa(key) = &*self.key else { panic!("not an RSA key") };
+        AsDer::<PublicKeyX509Der<'_>>::as_der(key.public_key()).unwrap().as_ref().to_vec()
+    }
+
     /// The public key, as the issuer lists it.
     pub(crate) fn jwk(&self) -> Value {
         let key = match &*self.key {
@@ -178,7 +190,7 @@ fn rsa_components(der: &[u8]) -> [Vec<u8>; 2] {
 }
 
 /// The contents of the first DER value, and what follows it.
-fn der_value(der: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn der_value(der: &[u8]) -> (&[u8], &[u8]) {
     let length_bytes = if der[1] < 0x80 { 0 } else { usize::from(der[1] - 0x80) };
     let start = 2 + length_bytes;
     let length = match length_bytes {

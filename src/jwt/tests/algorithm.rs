@@ -1,9 +1,10 @@
 //! J01-J08, J10, J11, J13, J16: the algorithm is the configured one and the signature is its own.
 
 use super::{
-    support::{Signer, base64},
+    support::{Signer, base64, unbase64},
     *,
 };
+use ::base64::Engine;
 use aws_lc_rs::{
     hmac,
     rand::SystemRandom,
@@ -22,6 +23,12 @@ fn unhex(text: &str) -> Vec<u8> {
 /// A token with any header and signature.
 fn with_signature(header: &Value, signature: impl AsRef<[u8]>) -> String {
     format!("{}.{}.{}", base64(header.to_string()), base64(claims().to_string()), base64(signature))
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = ::base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn signature_of(token: &str) -> &str {
@@ -58,9 +65,21 @@ fn j03_alg_is_exactly_the_configured_name() {
 /// Whatever spelling of the public key serves as the secret, no HMAC algorithm can be configured, so none is ever tried.
 #[test]
 fn j04_j05_a_public_key_is_never_a_secret() {
-    let jwk = issuer().rsa.jwk();
-    let modulus = jwk["n"].as_str().unwrap();
-    let secrets = [("n", modulus.as_bytes().to_vec()), ("JWK", jwk.to_string().into_bytes()), ("empty", Vec::new())];
+    let rsa = &issuer().rsa;
+    let (pkcs1, spki) = (rsa.public_pkcs1(), rsa.public_spki());
+    let modulus = rsa.jwk()["n"].as_str().unwrap().to_owned();
+    let secrets = [
+        ("PEM", pem("PUBLIC KEY", &spki).into_bytes()),
+        ("PEM without its last newline", pem("PUBLIC KEY", &spki).trim_end().into()),
+        ("PEM behind a space", format!(" {}", pem("PUBLIC KEY", &spki)).into()),
+        ("PEM of PKCS #1", pem("RSA PUBLIC KEY", &pkcs1).into_bytes()),
+        ("DER", spki),
+        ("DER of PKCS #1", pkcs1),
+        ("n", unbase64(&modulus)),
+        ("n in base64url", modulus.into_bytes()),
+        ("JWK", rsa.jwk().to_string().into_bytes()),
+        ("empty", Vec::new()),
+    ];
     let mut rows = Vec::new();
     for (name, secret) in secrets {
         for (alg, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)] {
@@ -115,10 +134,10 @@ fn j10_ecdsa_signatures_out_of_range_or_of_another_length() {
     let mut below = order.clone();
     *below.last_mut().unwrap() -= 1;
     let good = issuer().ec.mint(&claims());
-    let signature = super::support::unbase64(signature_of(&good));
+    let signature = unbase64(signature_of(&good));
     let (r, s) = (signature[..32].to_vec(), signature[32..].to_vec());
     let numbers = [&zero, &one, &order, &below, &r, &s];
-    let mut rows = vec![("as signed", good.clone(), Ok(()))];
+    let mut rows = vec![("as signed", good, Ok(()))];
     for first in numbers {
         for second in numbers {
             if (first, second) != (&r, &s) {
@@ -172,7 +191,7 @@ fn j13_rsa_paddings_do_not_stand_for_each_other() {
 #[test]
 fn j16_an_ed25519_signature_has_one_spelling() {
     let good = issuer().ed.mint(&claims());
-    let mut signature = super::support::unbase64(signature_of(&good));
+    let mut signature = unbase64(signature_of(&good));
     let mut carry = 0;
     for (byte, order) in signature[32..].iter_mut().zip(unhex(ED25519_ORDER)) {
         let sum = u16::from(*byte) + u16::from(order) + carry;

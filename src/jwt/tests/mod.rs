@@ -3,7 +3,9 @@
 mod algorithm;
 mod claims;
 mod header;
+mod json;
 mod keys;
+mod padding;
 mod properties;
 mod structure;
 #[path = "../../../tests/support/tokens.rs"]
