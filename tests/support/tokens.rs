@@ -1,6 +1,7 @@
 //! Keys and tokens in the shape Auth0 gives them, made at run time. Included by unit and integration tests alike.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "only tests include it")]
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
