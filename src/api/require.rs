@@ -87,7 +87,7 @@ pub struct ClaimValues {
 #[x_kube(validation = kube::core::Rule::new("has(self.claim) != has(self.claimPath)")
     .message("exactly one of claim (one literal key) or claimPath (a list of keys) is required").field_path(".claim"))]
 pub struct ClaimHeader {
-    /// The header, such as X-User: letters, digits and -, and none that HTTP or the gateway uses itself (Host, Content-Length,
+    /// The header, such as X-User: at most 48 letters, digits and -, and none that HTTP or the gateway uses itself (Host, Content-Length,
     /// Authorization, Cookie, Connection and the like).
     #[schemars(schema_with = "header")]
     pub header: String,
@@ -152,7 +152,7 @@ fn header(_: &mut SchemaGenerator) -> Schema {
     let rule = format!("self.matches('^[A-Za-z0-9][A-Za-z0-9-]*$') && !(self.lowerAscii() in ['{forbidden}'])");
     let message = "must be a header name of letters, digits and -, such as X-User, and none that HTTP or the gateway uses itself (Host, \
                    Content-Length, Authorization, Cookie, Connection, X-Forwarded-For and the like)";
-    schema::text(64, &rule, message)
+    schema::text(48, &rule, message)
 }
 
 /// 0 to 32 of them, each header once whatever its case.
