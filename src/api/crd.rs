@@ -12,19 +12,21 @@ pub fn custom_resource_definition() -> CustomResourceDefinition {
     let mut crd = ProtectedEndpoint::crd();
     for version in &mut crd.spec.versions {
         if let Some(CustomResourceValidation { open_api_v3_schema: Some(schema) }) = &mut version.schema {
-            refuse_null(schema);
+            tidy(schema);
             start_pending(schema);
         }
     }
     crd
 }
 
-/// A field that was left out has a meaning; one that a template left at null is a mistake, above all in `require`.
-fn refuse_null(schema: &mut JSONSchemaProps) {
+/// Null is refused: a field that was left out has a meaning, one that a template left at null is a mistake, above all in
+/// `require`. Descriptions lose the line breaks of this source, since `kubectl explain` breaks lines itself.
+fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
-    schema.properties.iter_mut().flatten().for_each(|(_, property)| refuse_null(property));
+    schema.description = schema.description.take().map(|text| text.replace('\n', " "));
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| tidy(property));
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        refuse_null(items);
+        tidy(items);
     }
 }
 

@@ -59,6 +59,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = kube::core::Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
     .message("backend is required here or in each of the rules").field_path(".backend"))]
+#[x_kube(validation = kube::core::Rule::new("!has(self.claimHeaders) || self.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii())")
+    .message("token.header is read from the client, so it cannot be a claim header too: give one of them another name").field_path(".claimHeaders"))]
+#[x_kube(validation = kube::core::Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
+    .message("token.header is read from the client, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 pub struct ProtectedEndpointSpec {
     /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label.
     /// Default: portcullis.
