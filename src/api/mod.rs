@@ -39,22 +39,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     shortname = "pe",
     category = "portcullis",
-    doc = "ProtectedEndpoint turns an Auth0 API (domain, audience, algorithm) into a live, token-checked route to a Service.",
-    printcolumn(name = "HOSTS", type_ = "string", json_path = ".spec.hosts[*]"),
-    printcolumn(name = "DOMAIN", type_ = "string", json_path = ".spec.auth0.domain"),
-    printcolumn(name = "READY", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "REASON", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
-    printcolumn(name = "ADDRESS", type_ = "string", json_path = ".status.addresses[*]"),
-    printcolumn(name = "AUDIENCE", type_ = "string", json_path = ".spec.auth0.audience[*]", priority = "1"),
-    printcolumn(name = "ALG", type_ = "string", json_path = ".spec.auth0.alg", priority = "1"),
-    printcolumn(name = "KEYS", type_ = "string", json_path = r#".status.conditions[?(@.type=="KeysReady")].reason"#, priority = "1"),
-    printcolumn(
-        name = "PROGRAMMED",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#,
-        priority = "1"
-    ),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+    doc = "ProtectedEndpoint turns an Auth0 API (domain, audience, algorithm) into a live, token-checked route to a Service."
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = kube::core::Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
