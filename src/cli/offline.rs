@@ -35,13 +35,16 @@ pub struct Schema {
 impl Schema {
     pub fn new() -> Self {
         let open = generated();
-        let mut closed = open.clone();
-        close(&mut closed);
-        closed["properties"]["apiVersion"] = json!({"type": "string", "enum": ["portcullis.dev/v1alpha1"]});
-        closed["properties"]["kind"] = json!({"type": "string", "enum": ["ProtectedEndpoint"]});
-        closed["properties"]["metadata"] = metadata();
-        let required = json!(["apiVersion", "kind", "metadata", "spec"]);
-        closed["required"] = required;
+        let mut spec = open.pointer("/properties/spec").cloned().unwrap_or_default();
+        close(&mut spec);
+        let closed = json!({
+            "type": "object", "required": ["apiVersion", "kind", "metadata", "spec"], "additionalProperties": false, "properties": {
+                "apiVersion": {"type": "string", "enum": ["portcullis.dev/v1alpha1"]},
+                "kind": {"type": "string", "enum": ["ProtectedEndpoint"]},
+                "metadata": metadata(),
+                "spec": spec,
+            },
+        });
         let validator = jsonschema::options().with_draft(Draft::Draft4).build(&closed);
         let validator = validator.expect("the generated schema is a valid one: every test of this module builds it");
         let rules = compile_schema(&open);
@@ -106,21 +109,17 @@ fn generated() -> Value {
     serde_json::to_value(schema).unwrap_or_default()
 }
 
-/// The parts of metadata that people write. The server itself, not the CRD, checks them.
+/// The server itself, not the CRD, checks metadata: here, what people write of it.
 fn metadata() -> Value {
-    let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
-    let set_by_server =
-        ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "ownerReferences", "finalizers", "selfLink"];
     let name = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-    let mut schema = json!({"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
+    let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    json!({"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
         "name": {"type": "string", "maxLength": 253, "pattern": name},
         "namespace": {"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
-        "labels": texts, "annotations": texts,
-    }});
-    for field in set_by_server {
-        schema["properties"][field] = json!({});
-    }
-    schema
+        "labels": texts, "annotations": texts, "finalizers": {}, "ownerReferences": {},
+        // Set by the server; there when an object was read from one.
+        "uid": {}, "resourceVersion": {}, "generation": {}, "creationTimestamp": {}, "managedFields": {}, "selfLink": {},
+    }})
 }
 
 /// Makes the CRD's schema say in JSON Schema what the API server reads into it.
@@ -142,10 +141,14 @@ fn close(schema: &mut Value) {
 fn drop_defaulted_nulls(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|name, value| !(value.is_null() && schema["properties"][name].get("default").is_some()));
-            fields.iter_mut().for_each(|(name, value)| drop_defaulted_nulls(&schema["properties"][name], value));
+            let schema_of = |name: &str| schema.get("properties").and_then(|properties| properties.get(name)).unwrap_or(&Value::Null);
+            fields.retain(|name, value| !(value.is_null() && schema_of(name).get("default").is_some()));
+            fields.iter_mut().for_each(|(name, value)| drop_defaulted_nulls(schema_of(name), value));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| drop_defaulted_nulls(&schema["items"], item)),
+        Value::Array(items) => {
+            let schema = schema.get("items").unwrap_or(&Value::Null);
+            items.iter_mut().for_each(|item| drop_defaulted_nulls(schema, item));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
