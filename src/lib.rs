@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authz;
+pub mod clock;
 pub mod jwks;
 pub mod jwt;
 pub mod live;
@@ -33,3 +34,5 @@ pub mod telemetry;
 pub mod api;
 #[cfg(feature = "controller")]
 pub mod compile;
+#[cfg(feature = "controller")]
+pub mod demo;
