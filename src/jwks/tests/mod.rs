@@ -1,0 +1,7 @@
+mod life;
+mod script;
+
+// #[cfg(feature = "controller")]
+// https
+// #[cfg(feature = "controller")]
+// tenant
