@@ -1,7 +1,7 @@
 mod life;
 mod script;
 
-// #[cfg(feature = "controller")]
-// https
-// #[cfg(feature = "controller")]
-// tenant
+#[cfg(feature = "controller")]
+mod https;
+#[cfg(feature = "controller")]
+mod tenant;
