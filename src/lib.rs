@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authz;
+pub mod clock;
 pub mod jwks;
 pub mod jwt;
 pub mod live;
@@ -35,3 +36,5 @@ pub mod api;
 pub mod cli;
 #[cfg(feature = "controller")]
 pub mod compile;
+#[cfg(feature = "controller")]
+pub mod demo;
