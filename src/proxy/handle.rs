@@ -16,7 +16,7 @@ use super::{
 use crate::{
     authz::Permit,
     jwks::Keys,
-    jwt::{Claims, TokenError},
+    jwt::{Claims, KeySet, TokenError},
     routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
@@ -139,12 +139,14 @@ async fn authorise<'a>(worker: &Worker, serve: &'a Serve, parts: &mut Parts, aut
 /// Once more with fresh keys when everything but the key is right: the issuer may have rotated (J48).
 async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Claims, Rejection> {
     let provider = worker.gateway.live.keys.find(&policy.provider).ok_or(Rejection::KeysUnavailable)?;
-    let verify = || match provider.at(tokio::time::Instant::now(), policy.max_staleness) {
-        Keys::Known(keys) => Ok(policy.checks.verify(token, &keys, (worker.gateway.clock)())),
+    let keys = || match provider.at(tokio::time::Instant::now(), policy.max_staleness) {
+        Keys::Known(keys) => Ok(keys),
         Keys::Unavailable => Err(Rejection::KeysUnavailable),
     };
-    let verified = match verify()? {
-        Err(TokenError::UnknownKey) if provider.refresh_for_unknown_key().await => verify()?,
+    let verify = |keys: &KeySet| policy.checks.verify(token, keys, (worker.gateway.clock)());
+    let known = keys()?;
+    let verified = match verify(&known) {
+        Err(TokenError::UnknownKey) if provider.refresh_for_unknown_key(&known).await => verify(&*keys()?),
         verified => verified,
     };
     verified.map_err(Rejection::InvalidToken)
