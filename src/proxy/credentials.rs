@@ -125,7 +125,9 @@ fn remove_cookie(name: &str, headers: &mut HeaderMap) {
     }
     let kept: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|line| without(line, name)).collect();
     headers.remove(COOKIE);
-    kept.into_iter().for_each(|line| drop(headers.append(COOKIE, line)));
+    for line in kept {
+        headers.append(COOKIE, line);
+    }
 }
 
 fn without(line: &HeaderValue, name: &str) -> Option<HeaderValue> {
