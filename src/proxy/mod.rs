@@ -28,7 +28,7 @@ mod upload;
 pub use self::{
     listen::{ListenError, listen},
     reject::{Blame, Rejection},
-    serve::{Server, Shutdown},
+    serve::{Handle, Server, Shutdown},
 };
 
 use crate::{live::Live, telemetry};

@@ -24,9 +24,13 @@ use tokio::{
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    shutdown: watch::Sender<Shutdown>,
+    shutdown: Handle,
     workers: Vec<JoinHandle<()>>,
 }
+
+/// The way to stop a [`Server`] that is being joined.
+#[derive(Clone, Debug)]
+pub struct Handle(watch::Sender<Shutdown>);
 
 /// How far the end has come. Only ever moves down this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +75,7 @@ impl Server {
             start_thread(n, worker, listener)
         };
         let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        Ok(Self { address, shutdown, workers })
+        Ok(Self { address, shutdown: Handle(shutdown), workers })
     }
 
     /// Where it listens.
@@ -79,13 +83,12 @@ impl Server {
         self.address
     }
 
-    /// Moves the end on; never back.
+    pub fn handle(&self) -> Handle {
+        self.shutdown.clone()
+    }
+
     pub fn shut_down(&self, to: Shutdown) {
-        self.shutdown.send_if_modified(|now| {
-            let later = to > *now;
-            *now = (*now).max(to);
-            later
-        });
+        self.shutdown.shut_down(to);
     }
 
     /// Waits until every worker has ended. Blocks: call it off the runtime.
@@ -94,6 +97,17 @@ impl Server {
             // A worker that panicked has ended, too.
             let _ = worker.join();
         }
+    }
+}
+
+impl Handle {
+    /// Moves the end on; never back.
+    pub fn shut_down(&self, to: Shutdown) {
+        self.0.send_if_modified(|now| {
+            let later = to > *now;
+            *now = (*now).max(to);
+            later
+        });
     }
 }
 
