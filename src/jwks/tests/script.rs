@@ -48,7 +48,7 @@ impl Script {
 impl Fetch for Arc<Script> {
     async fn fetch(&self, id: &ProviderId) -> Answer {
         self.asked.lock().unwrap().push((id.clone(), Instant::now()));
-        let (delay, answer) = self.answers.lock().unwrap().get(id).cloned().unwrap_or((Duration::ZERO, fails(FetchError::Dns)));
+        let (delay, answer) = self.answers.lock().unwrap().get(id).cloned().unwrap_or_else(|| (Duration::ZERO, fails(FetchError::Dns)));
         sleep(delay).await;
         answer
     }
