@@ -33,3 +33,9 @@ pub mod telemetry;
 pub mod api;
 #[cfg(feature = "controller")]
 pub mod compile;
+#[cfg(feature = "controller")]
+pub mod controller;
+#[cfg(feature = "controller")]
+pub mod publish;
+#[cfg(feature = "controller")]
+pub mod source;
