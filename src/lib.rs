@@ -32,6 +32,8 @@ pub mod telemetry;
 #[cfg(feature = "controller")]
 pub mod api;
 #[cfg(feature = "controller")]
+pub mod cli;
+#[cfg(feature = "controller")]
 pub mod compile;
 #[cfg(feature = "controller")]
 pub mod controller;
