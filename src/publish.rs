@@ -13,21 +13,24 @@ use crate::{
     live::{EndpointMap, Live},
     routing::{BackendId, EndpointSet},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// The one writer of [`Live`]: owned by `controller` or by `source`, never by both.
-#[derive(Debug)]
 pub struct Publisher {
     live: Arc<Live>,
+    assign: AssignKeys,
     backends: Vec<BackendId>,
     providers: Vec<Provider>,
 }
 
+/// Tells who fetches keys which providers are in use: exactly these.
+pub type AssignKeys = Box<dyn FnMut(&[Provider]) + Send>;
+
 // === impl Publisher ===
 
 impl Publisher {
-    pub fn new(live: Arc<Live>) -> Self {
-        Self { live, backends: Vec::new(), providers: Vec::new() }
+    pub fn new(live: Arc<Live>, assign: AssignKeys) -> Self {
+        Self { live, assign, backends: Vec::new(), providers: Vec::new() }
     }
 
     /// The backends that the table in service names.
@@ -76,9 +79,15 @@ impl Publisher {
 
     fn assign(&mut self, providers: Vec<Provider>) {
         if self.providers != providers {
-            self.live.keys.assign(&providers);
+            (self.assign)(&providers);
             self.providers = providers;
         }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("backends", &self.backends).field("providers", &self.providers).finish_non_exhaustive()
     }
 }
 

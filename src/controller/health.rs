@@ -1,8 +1,9 @@
 //! What the outside may know of the control plane: readiness, staleness, leadership, counters. Written by the controller, read
 //! by the admin port.
 
+use super::lease::Leading;
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -13,8 +14,7 @@ pub struct Health {
     pub protected_endpoints: Heard,
     pub services: Heard,
     pub endpoint_slices: Heard,
-    /// Whether this replica writes status now.
-    pub leading: AtomicBool,
+    pub(super) leading: Leading,
     pub counters: Counters,
 }
 
@@ -56,6 +56,11 @@ impl Health {
         watches.into_iter().map(Heard::age).max().unwrap_or_default()
     }
 
+    /// Whether this replica writes status now.
+    pub fn leads(&self) -> bool {
+        self.leading.now()
+    }
+
     pub(super) fn set_ready(&self) {
         self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
     }
@@ -65,8 +70,8 @@ impl Default for Health {
     fn default() -> Self {
         let heard = Heard::default;
         let (protected_endpoints, services, endpoint_slices) = (heard(), heard(), heard());
-        let leading = AtomicBool::new(false);
-        Self { ready: watch::channel(false).0, protected_endpoints, services, endpoint_slices, leading, counters: Counters::default() }
+        let (leading, counters) = (Leading::default(), Counters::default());
+        Self { ready: watch::Sender::new(false), protected_endpoints, services, endpoint_slices, leading, counters }
     }
 }
 

@@ -4,17 +4,17 @@
 //! duration, and ours counts from *before* the renewal that succeeded. Losing the Lease stops status writes and nothing else
 //! (K23).
 
-use super::Clock;
+use super::{Clock, Config};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
     jiff::Timestamp,
 };
 use kube::{Api, Client, Error, api::PostParams};
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 /// How long a silent holder keeps the Lease.
@@ -25,10 +25,10 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Of one attempt: two calls.
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// Whether this replica holds the Lease now.
+/// Whether this replica holds the Lease now. Written by the elector alone.
 #[derive(Clone, Debug)]
 pub(super) struct Leading {
-    until: watch::Receiver<Option<Instant>>,
+    until: Arc<watch::Sender<Option<Instant>>>,
 }
 
 /// Takes the Lease, and keeps it.
@@ -40,7 +40,7 @@ pub(super) struct Elector {
     clock: Clock,
     /// The record of another holder, and since when we have seen it like this.
     seen: Option<(Record, Instant)>,
-    until: watch::Sender<Option<Instant>>,
+    leading: Leading,
 }
 
 /// What changes when a Lease is renewed or taken.
@@ -55,25 +55,40 @@ struct Record {
 impl Leading {
     /// True until a little before others may take over.
     pub(super) fn now(&self) -> bool {
-        self.until.borrow().is_some_and(|until| Instant::now() < until)
+        self.until().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Waits for a renewal or a loss.
-    pub(super) async fn changed(&mut self) {
-        if self.until.changed().await.is_err() {
-            std::future::pending::<()>().await;
+    /// Ends once this replica leads.
+    pub(super) async fn begun(&self) {
+        let mut until = self.until.subscribe();
+        while !self.now() && until.changed().await.is_ok() {}
+    }
+
+    /// Ends once the last renewal has run out.
+    pub(super) async fn over(&self) {
+        while let Some(until) = self.until().filter(|until| Instant::now() < *until) {
+            sleep_until(until).await;
         }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        *self.until.borrow()
+    }
+}
+
+impl Default for Leading {
+    fn default() -> Self {
+        Self { until: Arc::new(watch::Sender::new(None)) }
     }
 }
 
 // === impl Elector ===
 
 impl Elector {
-    /// Elects by the Lease `name` in `namespace`; `identity` is the pod's name.
-    pub(super) fn new(client: Client, namespace: &str, name: String, identity: String, clock: Clock) -> (Self, Leading) {
-        let (until, leading) = watch::channel(None);
-        let leases = Api::namespaced(client, namespace);
-        (Self { leases, name, identity, clock, seen: None, until }, Leading { until: leading })
+    pub(super) fn new(client: Client, config: &Config, leading: Leading) -> Self {
+        let leases = Api::namespaced(client, &config.namespace);
+        let name = format!("portcullis-{}", config.class);
+        Self { leases, name, identity: config.pod.clone(), clock: config.clock, seen: None, leading }
     }
 
     /// Runs until `stop`; then gives the Lease back, if it is ours.
@@ -100,11 +115,11 @@ impl Elector {
     }
 
     fn hold(&self, until: Option<Instant>) {
-        let (had, has) = (self.until.borrow().is_some(), until.is_some());
+        let (had, has) = (self.leading.until().is_some(), until.is_some());
         if had != has {
             tracing::info!(lease = %self.name, "this replica {} status", if has { "now writes" } else { "no longer writes" });
         }
-        self.until.send_replace(until);
+        self.leading.until.send_replace(until);
     }
 
     /// One attempt; true: we hold the Lease, and did when it began.
@@ -154,7 +169,7 @@ impl Elector {
 
     /// Stops acting first, then lets go, so that the next holder need not wait.
     async fn release(&self) {
-        let held = self.until.send_replace(None).is_some_and(|until| Instant::now() < until);
+        let held = self.leading.until.send_replace(None).is_some_and(|until| Instant::now() < until);
         if held && timeout(RETRY, self.give_back()).await.is_err() {
             tracing::debug!("lease: could not be given back in time; it will expire");
         }

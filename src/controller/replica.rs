@@ -11,10 +11,10 @@ use kube::{
     Api, Client, Error,
     api::{DeleteParams, Patch, PatchParams},
 };
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 
 /// The annotation that holds the highest ProtectedEndpoint resourceVersion in the table that the replica serves.
@@ -62,29 +62,31 @@ impl Replica {
             () = &mut stop => {}
             () = self.renew_for_ever() => {}
         }
-        let removed = self.leases.delete(&self.name, &DeleteParams::default());
-        if !matches!(timeout(DEADLINE, removed).await, Ok(Ok(_))) {
+        let params = DeleteParams::default();
+        if !matches!(timeout(DEADLINE, self.leases.delete(&self.name, &params)).await, Ok(Ok(_))) {
             tracing::debug!(lease = %self.name, "the replica's Lease could not be removed; it will expire");
         }
     }
 
+    /// At every new table, but at most once a second, and every ten seconds. A version that moves on without the table (a
+    /// status was written) can wait for the next renewal.
     async fn renew_for_ever(&mut self) {
         loop {
-            let loaded = self.in_service.borrow_and_update().as_ref().map(|it| it.loaded);
-            if let Some(loaded) = loaded {
-                self.renew(loaded).await;
-                sleep(PACE).await;
-            }
-            self.due(loaded).await;
+            let Some(told) = self.in_service.borrow_and_update().clone() else {
+                self.another_table(None).await;
+                continue;
+            };
+            self.renew(told.loaded).await;
+            sleep(PACE).await;
+            let _ = timeout(RENEW, self.another_table(Some(&told))).await;
         }
     }
 
-    /// Waits for another table, or for the next renewal.
-    async fn due(&mut self, told: Option<u64>) {
-        let renewal = Instant::now() + if told.is_some() { RENEW - PACE } else { Duration::MAX / 4 };
-        tokio::select! {
-            () = sleep_until(renewal) => {}
-            changed = self.in_service.changed() => if changed.is_err() { std::future::pending::<()>().await },
+    async fn another_table(&mut self, old: Option<&InService>) {
+        let is_new =
+            |now: &Option<InService>| now.as_ref().is_some_and(|now| old.is_none_or(|old| !Arc::ptr_eq(&old.outcomes, &now.outcomes)));
+        if self.in_service.wait_for(is_new).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -86,7 +86,9 @@ fn keys_ready(state: Option<&KeyState>) -> Line {
             (TRUE, Reason::Stale, format!("the newest fetch of the issuer's keys failed ({error}); the last good keys serve"))
         }
         Some(KeyState { good: None, failure: Some(error), .. }) => {
-            let message = format!("the issuer's keys could not be fetched ({error}): see that auth0.domain or auth0.jwksUrl is right and can be reached; until then 503");
+            let message = format!(
+                "the issuer's keys could not be fetched ({error}): see that auth0.domain or auth0.jwksUrl is right and can be reached; until then 503"
+            );
             (FALSE, Reason::FetchFailed, message)
         }
         Some(KeyState { good: None, failure: None, .. }) => {
@@ -100,7 +102,9 @@ fn programmed(programmed: Programmed) -> Line {
     let (status, reason, message) = match programmed {
         Programmed::Yes => (TRUE, Reason::Programmed, "every replica serves this generation"),
         Programmed::NotYet => (FALSE, Reason::Pending, "not every replica serves this generation yet"),
-        Programmed::Unknowable => (UNKNOWN, Reason::Pending, "this cluster's resourceVersions are no integers, so replicas cannot be compared"),
+        Programmed::Unknowable => {
+            (UNKNOWN, Reason::Pending, "this cluster's resourceVersions are no integers, so replicas cannot be compared")
+        }
     };
     Line { condition: Condition::Programmed, status, reason, message: message.to_owned() }
 }

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     compile::{self, Compiled, EndpointObject, Inputs, Loopback, ObjectRef, Outcome, Ownership, ServiceObject},
-    live::Live,
     publish::Publisher,
     routing::{BackendId, EndpointSet},
 };
@@ -52,13 +51,13 @@ pub(super) struct TableTask {
 // === impl TableTask ===
 
 impl TableTask {
-    pub(super) fn new(config: &Config, stores: Stores, changes: Arc<Changes>, live: Arc<Live>, health: Arc<Health>) -> Self {
+    pub(super) fn new(config: &Config, stores: Stores, changes: Arc<Changes>, publisher: Publisher, health: Arc<Health>) -> Self {
         Self {
             class: config.class.clone(),
             ownership: config.ownership.clone(),
             stores,
             changes,
-            publisher: Publisher::new(live),
+            publisher,
             health,
             in_service: watch::channel(None).0,
             debounce: Debounce::default(),

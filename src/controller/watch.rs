@@ -55,12 +55,6 @@ pub(super) struct Watches {
     slices: Slices,
 }
 
-/// Takes what one watch says.
-trait Sink {
-    type Object;
-    fn take(&mut self, event: Event<Self::Object>);
-}
-
 #[derive(Debug)]
 struct Endpoints {
     store: Writer<RawEndpoint>,
@@ -103,7 +97,8 @@ impl Watches {
     pub(super) fn new(config: &Config, changes: &Arc<Changes>) -> (Self, Stores) {
         let seen = Arc::new(AtomicU64::new(0));
         let changes = || Arc::clone(changes);
-        let endpoints = Endpoints { store: Writer::default(), changes: changes(), class: config.class.clone(), newest: 0, seen: Arc::clone(&seen) };
+        let endpoints =
+            Endpoints { store: Writer::default(), changes: changes(), class: config.class.clone(), newest: 0, seen: Arc::clone(&seen) };
         let services = Services { store: Writer::default(), changes: changes(), own: config.service.clone() };
         let slices = Slices { store: Writer::default(), changes: changes() };
         let (e, s, l) = (endpoints.store.as_reader(), services.store.as_reader(), slices.store.as_reader());
@@ -158,7 +153,9 @@ where
 fn log(kind: &str, error: &watcher::Error, again: bool) {
     let hint = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_not_found() => "; is the CRD installed?",
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden() => "; does the ClusterRole allow list and watch?",
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden() => {
+            "; does the ClusterRole allow list and watch?"
+        }
         _ => "",
     };
     if again {
@@ -170,10 +167,8 @@ fn log(kind: &str, error: &watcher::Error, again: bool) {
 
 // === impl Endpoints ===
 
-impl Sink for Endpoints {
-    type Object = DeserializeGuard<RawEndpoint>;
-
-    fn take(&mut self, event: Event<Self::Object>) {
+impl Endpoints {
+    fn take(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) {
         let Some(event) = self.of_class(event) else { return };
         let matters = matters(&self.store.as_reader(), &event, RawEndpoint::compiles_like);
         self.store.apply_watcher_event(&event);
@@ -185,9 +180,7 @@ impl Sink for Endpoints {
             self.changes.other();
         }
     }
-}
 
-impl Endpoints {
     /// The event as this class sees it: an object that is, or has become, another class's is not there.
     fn of_class(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) -> Option<Event<RawEndpoint>> {
         Some(match event {
@@ -204,8 +197,8 @@ impl Endpoints {
 
     fn open(&mut self, guard: DeserializeGuard<RawEndpoint>) -> RawEndpoint {
         if let Err(invalid) = &guard.0 {
-            let (namespace, name) = (guard.namespace().unwrap_or_default(), guard.name_any());
-            tracing::error!(namespace, name, error = %invalid.error, "a stored ProtectedEndpoint cannot be read: it is refused");
+            let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
+            tracing::error!(?namespace, ?name, error = %invalid.error, "a stored ProtectedEndpoint cannot be read: it is refused");
         }
         let raw = RawEndpoint::from_guard(guard);
         self.newest = self.newest.max(raw.version().unwrap_or_default());
@@ -215,12 +208,10 @@ impl Endpoints {
 
 // === impl Services ===
 
-impl Sink for Services {
-    type Object = Service;
-
+impl Services {
     fn take(&mut self, event: Event<Service>) {
-        let own = self.own.as_ref();
-        let is_own = |s: &Service| own.is_some_and(|(namespace, name)| s.namespace().as_ref() == Some(namespace) && s.name_any() == *name);
+        let own = self.own.as_ref().map(|(namespace, name)| (Some(namespace), Some(name)));
+        let is_own = |s: &Service| own == Some((s.metadata.namespace.as_ref(), s.metadata.name.as_ref()));
         let event = event.modify(|service| trim::service(service, is_own(service)));
         let matters = matters(&self.store.as_reader(), &event, PartialEq::eq);
         self.store.apply_watcher_event(&event);
@@ -232,9 +223,7 @@ impl Sink for Services {
 
 // === impl Slices ===
 
-impl Sink for Slices {
-    type Object = EndpointSlice;
-
+impl Slices {
     fn take(&mut self, event: Event<EndpointSlice>) {
         let event = event.modify(trim::slice);
         match &event {
@@ -255,7 +244,7 @@ impl Sink for Slices {
 
 /// The Service that a slice belongs to.
 pub(super) fn service_of(slice: &EndpointSlice) -> Option<ServiceKey> {
-    Some((slice.namespace()?, slice.labels().get(trim::SERVICE_NAME)?.clone()))
+    Some((slice.metadata.namespace.clone()?, slice.labels().get(trim::SERVICE_NAME)?.clone()))
 }
 
 /// Whether an event changes what the table is made of; `None` while a list is still coming in.
