@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authz;
+pub mod clock;
 pub mod jwks;
 pub mod jwt;
 pub mod live;
@@ -41,3 +42,4 @@ pub mod controller;
 pub mod publish;
 #[cfg(feature = "controller")]
 pub mod source;
+pub mod demo;

@@ -5,6 +5,7 @@ mod checks;
 mod claims;
 mod error;
 mod json;
+mod jwk;
 mod keys;
 mod provider;
 mod token;
