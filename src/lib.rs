@@ -39,7 +39,8 @@ pub mod compile;
 #[cfg(feature = "controller")]
 pub mod controller;
 #[cfg(feature = "controller")]
+pub mod demo;
+#[cfg(feature = "controller")]
 pub mod publish;
 #[cfg(feature = "controller")]
 pub mod source;
-pub mod demo;
