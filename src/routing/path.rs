@@ -44,8 +44,17 @@ impl<'a> CanonicalPath<'a> {
         }
     }
 
+    /// `/`.
+    pub fn root() -> Self {
+        Self(Cow::Borrowed("/"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn into_owned(self) -> CanonicalPath<'static> {
+        CanonicalPath(Cow::Owned(self.0.into_owned()))
     }
 
     /// The path as a backend reads it that cuts each segment at its first `;` (also when it is escaped); `None` when that is

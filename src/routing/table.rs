@@ -74,6 +74,11 @@ impl SnapshotBuilder {
         self.host(host).path(kind, path.as_str()).add(route)
     }
 
+    /// Makes `host` one that never falls to a wider one, even without a route: it then answers 404.
+    pub fn reserve(&mut self, host: &HostPattern) {
+        self.host(host);
+    }
+
     pub fn build(self) -> Snapshot {
         self.snapshot
     }
@@ -98,6 +103,16 @@ impl Snapshot {
             Some(cut) if !found.is_same(&table.find(cut.as_str(), method)) => Found::Ambiguous,
             _ => found,
         }
+    }
+
+    /// What every request finds that falls to this very pattern, whichever host it names.
+    pub fn find_under(&self, host: &HostPattern, path: &CanonicalPath<'_>, method: &Method) -> Found<'_> {
+        let table = match host {
+            HostPattern::Exact(name) => self.exact.get(name),
+            HostPattern::Wildcard(parent) => self.wildcard.get(parent),
+            HostPattern::Any => self.any.as_ref(),
+        };
+        table.map_or(Found::NoRoute, |table| table.find(path.as_str(), method))
     }
 
     /// Every line, by host, kind, path and rule.
