@@ -40,4 +40,10 @@ pub mod cli;
 #[cfg(feature = "controller")]
 pub mod compile;
 #[cfg(feature = "controller")]
+pub mod controller;
+#[cfg(feature = "controller")]
 pub mod demo;
+#[cfg(feature = "controller")]
+pub mod publish;
+#[cfg(feature = "controller")]
+pub mod source;

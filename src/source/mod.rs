@@ -1,0 +1,1 @@
+//! The same manifests from a directory: standalone use, demo, tests.
