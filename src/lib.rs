@@ -34,6 +34,8 @@ pub mod telemetry;
 #[cfg(feature = "controller")]
 pub mod api;
 #[cfg(feature = "controller")]
+pub mod app;
+#[cfg(feature = "controller")]
 pub mod args;
 #[cfg(feature = "controller")]
 pub mod cli;

@@ -4,6 +4,8 @@ mod inspect;
 mod metrics;
 mod serve;
 
+#[cfg(feature = "controller")]
+pub use self::metrics::ControlMetrics;
 pub use self::{
     inspect::Inspect,
     metrics::KeyMetrics,
