@@ -131,7 +131,10 @@ async fn moves_and_goes(gate: &Gate, admin: &Client) {
     let mut moved = endpoint("shop", "web");
     moved["spec"]["rules"] = json!([{"path": "/v2"}]);
     let generation = apply(admin, &moved).await.metadata.generation;
-    eventually("the new path", 5, async || gate.route("shop.example.com", "/v2").is_some() && gate.route("shop.example.com", "/").is_none()).await;
+    eventually("the new path", 5, async || {
+        gate.route("shop.example.com", "/v2").is_some() && gate.route("shop.example.com", "/").is_none()
+    })
+    .await;
     eventually("its generation is Programmed", 10, async || {
         let object = endpoints_api(admin).get("shop").await.unwrap();
         let observed = |c: &serde_json::Value| c["observedGeneration"].as_i64() == generation && c["status"] == "True";

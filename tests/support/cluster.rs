@@ -51,7 +51,8 @@ pub async fn until_crd_works(client: &Client) {
             let c: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionCondition = c;
             c.type_ == "Established" && c.status == "True"
         };
-        status.is_some_and(|s| s.conditions.iter().flatten().any(established)) && super::gate::endpoints_api(client).list(&Default::default()).await.is_ok()
+        status.is_some_and(|s| s.conditions.iter().flatten().any(established))
+            && super::gate::endpoints_api(client).list(&Default::default()).await.is_ok()
     })
     .await;
 }

@@ -18,13 +18,7 @@ use portcullis::{
     routing::{BackendId, CanonicalPath, Found, Host, Plan, Route},
 };
 use serde_json::{Value, json};
-use std::{
-    fmt::Debug,
-    future::Future,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Debug, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -216,7 +210,11 @@ pub async fn until_condition(client: &Client, name: &str, kind: &str, want: (&st
         if (have.0.as_str(), have.1.as_str()) == want {
             return object;
         }
-        assert!(start.elapsed() < Duration::from_secs(patience), "{name}: {kind} is {have:?}, wanted {want:?}: {:#}", object.data["status"]);
+        assert!(
+            start.elapsed() < Duration::from_secs(patience),
+            "{name}: {kind} is {have:?}, wanted {want:?}: {:#}",
+            object.data["status"]
+        );
         sleep(Duration::from_millis(50)).await;
     }
 }
