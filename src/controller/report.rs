@@ -157,7 +157,8 @@ impl Reporter {
             return None;
         }
         let before = raw.status();
-        let keys = outcome.provider.as_ref().map(|id| self.shared.live.keys.find(id).map_or_else(Arc::default, |keys| keys.state()));
+        // A source that serves no host is not fetched.
+        let keys = outcome.provider.as_ref().and_then(|id| self.shared.live.keys.find(id)).map(|keys| keys.state());
         let after = self.desired(raw, outcome, keys.as_deref(), &before, addresses, now);
         let differs = !status::means_the_same(&after, &before);
         differs.then(|| Write { object: raw.reference(), version: raw.metadata.resource_version.clone(), before, after })
