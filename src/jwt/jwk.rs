@@ -96,7 +96,8 @@ fn is_roca(modulus: &[u8]) -> bool {
     })
 }
 
-/// An even exponent has no inverse, and 1 makes every message its own signature. Above 32 bits aws-lc refuses to verify.
+/// An even exponent has no inverse, and 1 makes every message its own signature. No issuer needs a long one, which costs time at each
+/// verification.
 fn check_exponent(exponent: &[u8]) -> Result<(), Reason> {
     if is_even(exponent) || exponent == [1] || exponent.len() > 4 {
         return Err("an RSA exponent is odd, at least 3 and below 2^32");
