@@ -109,8 +109,7 @@ fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Colle
         false => AccessLog::off(),
     };
     let via = format!("portcullis-{:016x}", random()?);
-    let settings =
-        Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
+    let settings = Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
     Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
 }
 
