@@ -1,1 +1,124 @@
-//! The resource: types that are the CRD, and nothing else.
+//! The resource: types that are the CRD, and nothing else. Their doc comments are what `kubectl explain` prints.
+//!
+//! The types describe what the API server lets through; they are read from stored objects by `compile`, which trusts none of it.
+//! A field that a rule inherits from the spec has no default here: `compile` applies it.
+
+mod auth0;
+mod backend;
+mod crd;
+mod duration;
+mod require;
+mod rule;
+mod schema;
+mod status;
+mod token;
+
+pub use self::{
+    auth0::{Alg, AudienceMatch, Auth0},
+    backend::{Backend, Port, Scheme},
+    crd::custom_resource_definition,
+    duration::{Duration, DurationError},
+    require::{Arrays, ClaimHeader, ClaimValues, FORBIDDEN_CLAIM_HEADERS, Require, ScopesMatch},
+    rule::{Access, PathType, Rule},
+    status::{HostSince, ProtectedEndpointStatus},
+    token::{CrossOrigin, Forward, Token},
+};
+
+use kube::{CustomResource, KubeSchema};
+use schemars::{Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+/// What is served, to whom, and by which Service.
+#[derive(Clone, Debug, PartialEq, CustomResource, KubeSchema, Serialize, Deserialize)]
+#[kube(
+    group = "portcullis.dev",
+    version = "v1alpha1",
+    kind = "ProtectedEndpoint",
+    namespaced,
+    status = "ProtectedEndpointStatus",
+    derive = "PartialEq",
+    shortname = "pe",
+    category = "portcullis",
+    doc = "ProtectedEndpoint turns an Auth0 API (domain, audience, algorithm) into a live, token-checked route to a Service.",
+    printcolumn(name = "HOSTS", type_ = "string", json_path = ".spec.hosts[*]"),
+    printcolumn(name = "DOMAIN", type_ = "string", json_path = ".spec.auth0.domain"),
+    printcolumn(name = "READY", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "REASON", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "ADDRESS", type_ = "string", json_path = ".status.addresses[*]"),
+    printcolumn(name = "AUDIENCE", type_ = "string", json_path = ".spec.auth0.audience[*]", priority = "1"),
+    printcolumn(name = "ALG", type_ = "string", json_path = ".spec.auth0.alg", priority = "1"),
+    printcolumn(name = "KEYS", type_ = "string", json_path = r#".status.conditions[?(@.type=="KeysReady")].reason"#, priority = "1"),
+    printcolumn(
+        name = "PROGRAMMED",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#,
+        priority = "1"
+    ),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = kube::core::Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
+    .message("backend is required here or in each of the rules").field_path(".backend"))]
+pub struct ProtectedEndpointSpec {
+    /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label.
+    /// Default: portcullis.
+    #[serde(default = "default_class")]
+    #[schemars(schema_with = "schema::label")]
+    pub class_name: String,
+
+    /// The hosts served, 1 to 64: DNS names in lower case, such as api.example.com; *.example.com stands for exactly one label.
+    /// Without this field: every host. A host belongs to the first namespace that names it, with every path and method; a
+    /// request for a host that any rule names never falls to a wider one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "hosts")]
+    pub hosts: Vec<String>,
+
+    /// The Auth0 tenant and API whose tokens pass.
+    pub auth0: Auth0,
+
+    /// Where the token is looked for, and whether the backend sees it. Default: Authorization: Bearer, passed on.
+    #[serde(default)]
+    pub token: Token,
+
+    /// The Service that requests go to. Required here or in each of the rules; a rule's own replaces it whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
+
+    /// How long the backend may take, from authorisation to the last response head (1ms to 1h, such as 3s); the client then gets
+    /// 504. It pauses while the client still sends its body. A rule's own wins. Default: 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "timeout")]
+    pub timeout: Option<Duration>,
+
+    /// What every token must hold, beyond being valid, on every rule with access Token; a rule's own is required in addition.
+    /// Otherwise the client gets 403. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<Require>,
+
+    /// Claims of the verified token that the backend gets as headers, at most 32, each header once. These headers are removed
+    /// from every client's request on every rule of the namespace, in every spelling, so a backend may trust them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "require::claim_headers")]
+    pub claim_headers: Vec<ClaimHeader>,
+
+    /// The paths served, 1 to 128. The path decides: an Exact one, else the longest Prefix, whatever their methods; then the
+    /// method, and never back to a shorter path.
+    #[schemars(schema_with = "rule::rules")]
+    pub rules: Vec<Rule>,
+}
+
+fn default_class() -> String {
+    "portcullis".to_owned()
+}
+
+fn hosts(_: &mut SchemaGenerator) -> Schema {
+    let label = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
+    let rule = format!("self.matches('^([*][.])?({label}[.])*{label}$') && !isIP(self)");
+    let message = "must be a DNS name in lower case, such as api.example.com or *.example.com (one label), without port, path, IP \
+                   address or trailing dot; leave hosts out to serve every host";
+    schema::list(64, &schema::text(253, &rule, message))
+}
+
+fn timeout(_: &mut SchemaGenerator) -> Schema {
+    schema::duration("1ms", "1h")
+}

@@ -1,0 +1,50 @@
+//! The pieces that field schemas are made of: bounded text, and CEL rules whose messages say what would be right.
+//!
+//! A CEL rule answers in our words, where a `pattern` or `enum` would only be quoted back. Every text has a maximum length: it
+//! is what the API server multiplies a rule's cost with.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// Text of 1 to `max` characters that holds `rule`; otherwise the server answers `message`.
+pub(super) fn text(max: u32, rule: &str, message: &str) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": max,
+        "x-kubernetes-validations": [{"rule": rule, "message": message}],
+    })
+}
+
+/// Any text of 1 to `max` characters.
+pub(super) fn plain(max: u32) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": max})
+}
+
+/// 1 to `max` of `items`. An empty list is refused: one that a template left empty must not widen what it was to narrow.
+pub(super) fn list(max: u32, items: &Schema) -> Schema {
+    json_schema!({"type": "array", "minItems": 1, "maxItems": max, "items": items})
+}
+
+/// A duration from `least` to `most`.
+pub(super) fn duration(least: &str, most: &str) -> Schema {
+    let shape = "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')";
+    let rule = format!("{shape} && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')");
+    text(32, &rule, &format!("must be a duration from {least} to {most}, written like 500ms, 30s or 1m30s"))
+}
+
+/// A name in lower case, as Kubernetes and DNS want it: RFC 1123 label.
+pub(super) fn label(_: &mut SchemaGenerator) -> Schema {
+    let rule = "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')";
+    text(63, rule, "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit")
+}
+
+/// An absolute path in the one form that routing compares.
+pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
+    let shape = r#"self.matches("^/([!$&-)+-:=@A-Z_a-z~]|%[0-9A-Fa-f][0-9A-Fa-f])*$")"#;
+    let canonical = "!(self + '/').matches('//.|/[.][.]?/|%2[fF]|%5[cC]') && !self.endsWith('//')";
+    let rule = format!("{shape} && {canonical}");
+    text(
+        1024,
+        &rule,
+        "must be an absolute, canonical path such as /api/v1: begins with /, no * (a Prefix holds everything below it), no //, /./, /../, \
+         %2f, %5c, ;, ? or #, and what is not an ASCII path character percent-encoded",
+    )
+}

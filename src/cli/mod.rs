@@ -1,0 +1,3 @@
+//! Tools: one file a verb.
+
+pub mod crd;
