@@ -47,6 +47,6 @@ pub(crate) fn assert_golden(path: &str, text: &str) {
         fs::write(path, text).unwrap();
     }
     let golden = fs::read_to_string(path).unwrap_or_default();
-    let differs = golden.lines().zip(text.lines()).position(|(old, new)| old != new).map_or(golden.lines().count(), |line| line) + 1;
+    let differs = golden.lines().zip(text.lines()).position(|(old, new)| old != new).unwrap_or(0) + 1;
     assert!(golden == text, "{path} differs from the chart at line {differs}: look at it, then `make manifests`");
 }
