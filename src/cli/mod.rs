@@ -1,3 +1,4 @@
 //! Tools: one file a verb.
 
 pub mod crd;
+pub mod offline;
