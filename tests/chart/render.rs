@@ -42,6 +42,7 @@ pub(crate) fn named(documents: &[Value], of: &str, name: &str) -> Value {
 
 /// Compares with the checked-in file; with BLESS set, writes it instead.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
+#[allow(dead_code, reason = "not every test compares files")]
 pub(crate) fn assert_golden(path: &str, text: &str) {
     if env::var("BLESS").is_ok() {
         fs::write(path, text).unwrap();
