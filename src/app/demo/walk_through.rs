@@ -170,11 +170,10 @@ The manifests are in {}: change them, and what is served changes with them. Ctrl
         let socket = TcpStream::connect(self.tenant).await?;
         let tls = TlsConnector::from(Arc::new(self.tls()?)).connect(ServerName::try_from(DOMAIN)?, socket).await?;
         let answer = exchange(tls, &format!("{head}Connection: close\r\n\r\n{body}")).await?;
-        let mut granted: Value = serde_json::from_str(&answer.body)?;
-        let token = granted["access_token"].as_str().ok_or("no access_token in the tenant's answer")?.to_owned();
-        granted["access_token"] = json!(format!("{}…", token.get(..20).unwrap_or_default()));
-        println!("{granted}\n");
-        Ok(token)
+        let granted: Value = serde_json::from_str(&answer.body)?;
+        let token = granted.get("access_token").and_then(Value::as_str).ok_or("no access_token in the tenant's answer")?;
+        println!("{}\n", answer.body.replace(token.get(20..).unwrap_or_default(), "…"));
+        Ok(token.to_owned())
     }
 
     fn tls(&self) -> Result<ClientConfig, Failure> {
