@@ -118,3 +118,23 @@ fn refused(error: &dyn std::error::Error, code: FetchError) -> FetchError {
     tracing::debug!(error = %error, %code, "no connection to the issuer");
     code
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_is_trusted_alone_and_without_one_somebody_is() {
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(bundle_roots("").unwrap_err(), FetchError::Tls);
+        assert_eq!(bundle_roots(pem).unwrap_err(), FetchError::Tls);
+        assert!(system_roots().len() > 10);
+    }
+
+    #[cfg(feature = "controller")]
+    #[test]
+    fn a_bundle_adds_nothing_to_itself() {
+        let pem = crate::demo::Authority::new().unwrap().pem();
+        assert_eq!(bundle_roots(&pem).unwrap().len(), 1);
+    }
+}

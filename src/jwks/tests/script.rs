@@ -9,6 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -137,4 +138,31 @@ pub(super) fn fails(error: FetchError) -> Answer {
 
 pub(super) fn try_again_in(pause: Duration) -> Answer {
     Err(FetchFailure { error: FetchError::Status, retry_after: Some(pause) })
+}
+
+/// What was logged while the guard lived, at every level.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logs(Arc<Mutex<Vec<u8>>>);
+
+pub(super) fn capture_logs() -> (Logs, tracing::subscriber::DefaultGuard) {
+    let logs = Logs::default();
+    let writer = logs.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    (logs, tracing::subscriber::set_default(subscriber))
+}
+
+impl Logs {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
