@@ -171,6 +171,7 @@ async fn a_bad_answer_is_a_bounded_code() {
         ("breaks off", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"keys\":".to_vec(), FetchError::Connect),
         ("closes at once", Vec::new(), FetchError::Connect),
         ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(), FetchError::Connect),
+        ("large head", response(&format!("200 OK\r\nX-A: {}", "b".repeat(100_000)), KEYS), FetchError::Connect),
         ("endless head", format!("HTTP/1.1 200 OK\r\n{}", "X-A: b\r\n".repeat(100_000)).into_bytes(), FetchError::Connect),
     ] {
         let server = Server::answering(answer).await;
@@ -236,7 +237,7 @@ async fn slow_issuers_are_given_five_seconds_in_all() {
     let (one, two, three) = tokio::join!(timed(&mut one), timed(&mut two), timed(&mut three));
     for (name, (result, took)) in [("never answers", one), ("one byte at a time", two), ("no handshake", three)] {
         assert_eq!(result, failed(FetchError::Timeout), "{name}");
-        assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(7), "{name}: {took:?}");
+        assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(15), "{name}: {took:?}");
     }
 }
 

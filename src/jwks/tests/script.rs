@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 use tokio::{
@@ -144,7 +144,12 @@ pub(super) fn try_again_in(pause: Duration) -> Answer {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Logs(Arc<Mutex<Vec<u8>>>);
 
+/// For this thread, which is a test's whole runtime.
 pub(super) fn capture_logs() -> (Logs, tracing::subscriber::DefaultGuard) {
+    /// While there is only one subscriber, tracing lets the thread that first passes an event decide for all whether anybody
+    /// listens. A second one that lives as long as the process makes it ask.
+    static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(io::sink).into());
     let logs = Logs::default();
     let writer = logs.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
