@@ -65,7 +65,7 @@ async fn send<B>(stream: TlsStream, request: Request<B>, max_body: usize) -> Res
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
-    let handshake = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
+    let handshake = http1::Builder::new().max_header_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
     // The connection lives as long as this future and no longer. It may end before the body it has delivered is read.
     let drive = async {
