@@ -131,6 +131,15 @@ mod tests {
         assert!(system_roots().len() > 10);
     }
 
+    #[tokio::test]
+    async fn an_address_that_refuses_gives_way_to_the_next() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let good = listener.local_addr().unwrap();
+        assert_eq!(connect_to_any(&[refusing, good]).await.unwrap().peer_addr().unwrap(), good);
+        assert_eq!(connect_to_any(&[refusing]).await.unwrap_err(), FetchError::Connect);
+    }
+
     #[cfg(feature = "controller")]
     #[test]
     fn a_bundle_adds_nothing_to_itself() {

@@ -317,6 +317,16 @@ async fn a_provider_that_goes_away_ends_its_fetches_and_its_waiters() {
     assert_eq!(stage.fetches(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dropped_refresher_stops_fetching_and_leaves_the_keys_in_service() {
+    let stage = Stage::started(keys(&["one"]), MINUTE).await;
+    let Stage { script, ring, refresher, id } = stage;
+    drop(refresher);
+    sleep(HOUR).await;
+    let Keys::Known(set) = ring.find(&id).unwrap().at(Instant::now(), DAY) else { panic!("no keys") };
+    assert_eq!((set.key_ids(), script.asked(&id).len()), (vec!["one"], 1));
+}
+
 /// The key may be newer than a fetch that is already under way.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_key_is_served_by_a_fetch_that_began_after_it_was_asked_for() {
