@@ -17,7 +17,7 @@ use tokio::{
 
 pub(super) fn run(args: Serve) -> Result<ExitCode, Error> {
     plane::init_log(&args.gateway)?;
-    plane::runtime()?.block_on(async {
+    plane::block_on(async {
         let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into() };
         let (ready, ready_rx) = watch::channel(false);
         let plane = Plane::start(&args.gateway, &defaults, ready_rx, vec![]).await?;

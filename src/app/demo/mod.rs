@@ -46,7 +46,7 @@ pub(super) fn run(mut args: Demo) -> Result<ExitCode, Error> {
         args.gateway.log_filter = "warn,access=off".to_owned();
     }
     plane::init_log(&args.gateway)?;
-    plane::runtime()?.block_on(async {
+    plane::block_on(async {
         let stage = Stage::set(&args).await?;
         match args.check {
             true => stage.check().await,
