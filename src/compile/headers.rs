@@ -14,11 +14,13 @@ const MAX_HEADERS: usize = 32;
 const MAX_NAME: usize = 64;
 
 /// Every header that `spec` names for claims, as far as it can be read: a broken object must not stop its namespace from
-/// removing what clients forge (J105).
+/// removing what clients forge (J105). Not the header of its own token: a rule that names it refuses.
 pub(super) fn named(spec: &Value) -> Vec<HeaderName> {
+    let token = spec.pointer("/token/header").and_then(Value::as_str);
     let rules = spec.get("rules").and_then(Value::as_array).into_iter().flatten();
     let lists = std::iter::once(spec).chain(rules).filter_map(|level| level.get("claimHeaders")?.as_array());
-    lists.flatten().filter_map(|entry| header_name(entry.get("header")?.as_str()?)).collect()
+    let names = lists.flatten().filter_map(|entry| entry.get("header")?.as_str());
+    names.filter(|name| token.is_none_or(|token| !token.eq_ignore_ascii_case(name))).filter_map(header_name).collect()
 }
 
 /// Compiles one `claimHeaders` list. `None` when a header of it would be missing.
@@ -41,9 +43,9 @@ pub(super) fn compile(field: &str, list: &[api::ClaimHeader], token: &HeaderName
 }
 
 /// The endpoint's headers, and the rule's: the rule's win where both name one.
-pub(super) fn merge(endpoint: &[ClaimHeader], rule: Vec<ClaimHeader>) -> Vec<ClaimHeader> {
+pub(super) fn merge(endpoint: &[ClaimHeader], rule: &[ClaimHeader]) -> Vec<ClaimHeader> {
     let kept = endpoint.iter().filter(|header| !rule.iter().any(|other| other.header == header.header));
-    kept.cloned().chain(rule.iter().cloned()).collect()
+    kept.chain(rule).cloned().collect()
 }
 
 fn compile_one(field: &str, entry: &api::ClaimHeader, token: &HeaderName, others: &[ClaimHeader]) -> Result<ClaimHeader, Problem> {

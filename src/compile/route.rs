@@ -98,7 +98,7 @@ impl RuleCompiler<'_> {
             } else {
                 "must be a DNS label: lower-case letters, digits and -"
             };
-            report.invalid(Problem::invalid(&self.at("name"), format_args!("{} {what}", field::quote(&name))));
+            report.invalid(Problem::invalid(&self.at("name"), format_args!("{} {what}", field::quote(name))));
         }
         rule_name(Some(name).filter(|_| !earlier), index)
     }
@@ -164,7 +164,7 @@ impl RuleCompiler<'_> {
         let headers = headers.ok_or(Refusal::InvalidSpec);
         match self.rule.access {
             api::Access::Public => self.public(report).and_then(|public| headers.map(|_| public)),
-            api::Access::Token => self.token(lines, headers?),
+            api::Access::Token => self.token(lines, &headers?),
         }
     }
 
@@ -177,7 +177,7 @@ impl RuleCompiler<'_> {
         Ok(Access::Public(Public::declared()))
     }
 
-    fn token(&self, lines: Option<Vec<Line>>, headers: Vec<ClaimHeader>) -> Result<Access, Refusal> {
+    fn token(&self, lines: Option<Vec<Line>>, headers: &[ClaimHeader]) -> Result<Access, Refusal> {
         let auth = self.shared.auth.as_ref().ok_or(Refusal::InvalidAuth)?;
         let (common, own) = self.shared.require.as_ref().zip(lines).ok_or(Refusal::InvalidAuth)?;
         let common_headers = self.shared.claim_headers.as_deref().ok_or(Refusal::InvalidSpec)?;

@@ -31,8 +31,11 @@ pub(super) struct Hosts {
     pub(super) named: bool,
 }
 
-/// Which hosts `object` names; without the field: `*`.
+/// Which hosts `object` names; a spec without the field names `*`.
 pub(super) fn hosts(object: &EndpointObject) -> Hosts {
+    if !object.spec.is_object() {
+        return Hosts { wishes: remembered(object), problems: vec![], named: false };
+    }
     let Some(entries) = object.spec.get("hosts") else {
         return Hosts { wishes: vec![wish(HostPattern::Any)], problems: vec![], named: true };
     };
@@ -50,7 +53,7 @@ pub(super) fn hosts(object: &EndpointObject) -> Hosts {
 
 fn unreadable_host(index: usize, entry: &Value) -> Problem {
     let want = "must be a DNS name such as api.example.com, or *.example.com for one label";
-    Problem::invalid(&format!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::quote(entry)))
+    Problem::invalid(&format!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::show(entry)))
 }
 
 fn remembered(object: &EndpointObject) -> Vec<Wish> {
