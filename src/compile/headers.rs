@@ -25,11 +25,11 @@ pub(super) fn named(spec: &Value) -> Vec<HeaderName> {
 
 /// Compiles one `claimHeaders` list. `None` when a header of it would be missing.
 pub(super) fn compile(field: &str, list: &[api::ClaimHeader], token: &HeaderName, report: &mut Report) -> Option<Vec<ClaimHeader>> {
-    let mut headers: Vec<ClaimHeader> = Vec::with_capacity(list.len());
-    let mut sound = list.len() <= MAX_HEADERS;
-    if !sound {
+    if list.len() > MAX_HEADERS {
         report.invalid(Problem::invalid(field, format_args!("must have at most {MAX_HEADERS} entries, not {}", list.len())));
+        return None;
     }
+    let (mut headers, mut sound): (Vec<ClaimHeader>, _) = (Vec::with_capacity(list.len()), true);
     for (index, entry) in list.iter().enumerate() {
         match compile_one(&format!("{field}[{index}]"), entry, token, &headers) {
             Ok(header) => headers.push(header),

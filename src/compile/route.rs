@@ -46,7 +46,6 @@ pub(super) struct Shared<'a> {
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_METHODS: usize = 16;
 
 /// Compiles the rule at `index`; `raw` is the same rule as it is stored.
 pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: &Value, report: &mut Report) -> Rule {
@@ -119,7 +118,7 @@ impl RuleCompiler<'_> {
     fn methods(&self) -> Result<Vec<Method>, Problem> {
         let names = &self.rule.methods;
         let methods: Vec<_> = names.iter().filter_map(|name| salvage::method(name)).collect();
-        match methods.len() == names.len() && names.len() <= MAX_METHODS {
+        match methods.len() == names.len() && names.len() <= salvage::MAX_METHODS {
             true => Ok(methods),
             false => Err(Problem::invalid(
                 &self.at("methods"),

@@ -8,6 +8,7 @@ use super::{field, host::Wish, inputs::EndpointObject, report::Problem};
 use crate::routing::{CanonicalPath, HostPattern, PathKind};
 use http::Method;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// Where a rule stands: each of its method sets (an empty one: every method) at each of its spots.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub(super) struct Place {
     pub(super) spots: Vec<(PathKind, CanonicalPath<'static>)>,
     pub(super) methods: Vec<Vec<Method>>,
 }
+
+pub(super) const MAX_METHODS: usize = 16;
 
 /// A rule names them one by one where another rule's named methods would win against a rule without any.
 pub(super) const COMMON_METHODS: [Method; 7] =
@@ -39,11 +42,11 @@ pub(super) fn hosts(object: &EndpointObject) -> Hosts {
     let Some(entries) = object.spec.get("hosts") else {
         return Hosts { wishes: vec![wish(HostPattern::Any)], problems: vec![], named: true };
     };
-    let (mut wishes, mut problems) = (Vec::new(), Vec::new());
+    let (mut seen, mut wishes, mut problems) = (HashSet::new(), Vec::new(), Vec::new());
     for (index, entry) in entries.as_array().into_iter().flatten().enumerate() {
-        match entry.as_str().and_then(|host| HostPattern::parse(host).ok()).map(wish) {
-            Some(wish) if wishes.contains(&wish) => {}
-            Some(wish) => wishes.push(wish),
+        match entry.as_str().and_then(|host| HostPattern::parse(host).ok()) {
+            Some(pattern) if !seen.insert(pattern.clone()) => {}
+            Some(pattern) => wishes.push(wish(pattern)),
             None => problems.push(unreadable_host(index, entry)),
         }
     }
@@ -118,7 +121,7 @@ fn kinds(rule: &Value) -> &'static [PathKind] {
 fn methods(value: Option<&Value>) -> Vec<Vec<Method>> {
     let Some(value) = value else { return vec![vec![]] };
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let read: Vec<_> = items.iter().filter_map(|item| method(item.as_str()?)).collect();
+    let read: Vec<_> = items.iter().take(MAX_METHODS).filter_map(|item| method(item.as_str()?)).collect();
     match !read.is_empty() && read.len() == items.len() {
         true => vec![read],
         false => vec![read.into_iter().chain(COMMON_METHODS).collect(), vec![]],

@@ -327,6 +327,31 @@ fn k28_an_unknown_field_anywhere_keeps_every_rule_closed() {
     }
 }
 
+#[test]
+fn p71_an_object_beyond_every_bound_costs_no_more_than_its_size() {
+    let many = |make: &dyn Fn(usize) -> Value| (0..20_000).map(make).collect::<Value>();
+    let cases = [
+        ("hosts", "/hosts", many(&|n| json!(format!("h{n}.example.com")))),
+        ("hosts that are none", "/hosts", many(&|n| json!(format!("h{n}..example.com")))),
+        ("rules", "/rules", many(&|n| json!({"path": format!("/{n}")}))),
+        ("methods", "/rules/0/methods", many(&|n| json!(format!("M{n}")))),
+        ("audience", "/auth0/audience", many(&|n| json!(n.to_string()))),
+        ("headers", "/claimHeaders", many(&|n| json!({"header": format!("X-{n}"), "claim": "c"}))),
+        ("scopes", "/require/scopes", many(&|n| json!(n.to_string()))),
+        ("claims", "/require/claims", many(&|n| json!({"claim": n.to_string(), "values": ["v"]}))),
+        ("long text", "/auth0/audience/0", json!("a".repeat(64 * 1024))),
+        ("long path", "/rules/0/path", json!(format!("/admin/{}", "a/".repeat(32 * 1024)))),
+    ];
+    for (name, pointer, value) in cases {
+        let mut spec = full_spec();
+        *spec.pointer_mut(pointer).unwrap() = value;
+        let compiled = compile(&inputs(vec![object("a", "huge", 1, spec)]));
+        assert_eq!(accepted(&compiled, "huge").reason, Reason::Invalid, "{name}");
+        assert!(compiled.snapshot.lines().iter().all(|line| matches!(line.route.plan, Plan::Refuse(_))), "{name}");
+        assert!(!compiled.snapshot.lines().is_empty(), "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_json_is_compiled_and_answered_for(spec in any_json()) {
