@@ -3,6 +3,8 @@
 //! The types describe what the API server lets through; they are read from stored objects by `compile`, which trusts none of it.
 //! A field that a rule inherits from the spec has no default here: `compile` applies it.
 
+#![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
 mod auth0;
 mod backend;
 mod crd;
@@ -39,26 +41,15 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     shortname = "pe",
     category = "portcullis",
-    doc = "ProtectedEndpoint turns an Auth0 API (domain, audience, algorithm) into a live, token-checked route to a Service.",
-    printcolumn(name = "HOSTS", type_ = "string", json_path = ".spec.hosts[*]"),
-    printcolumn(name = "DOMAIN", type_ = "string", json_path = ".spec.auth0.domain"),
-    printcolumn(name = "READY", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "REASON", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
-    printcolumn(name = "ADDRESS", type_ = "string", json_path = ".status.addresses[*]"),
-    printcolumn(name = "AUDIENCE", type_ = "string", json_path = ".spec.auth0.audience[*]", priority = "1"),
-    printcolumn(name = "ALG", type_ = "string", json_path = ".spec.auth0.alg", priority = "1"),
-    printcolumn(name = "KEYS", type_ = "string", json_path = r#".status.conditions[?(@.type=="KeysReady")].reason"#, priority = "1"),
-    printcolumn(
-        name = "PROGRAMMED",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Programmed")].status"#,
-        priority = "1"
-    ),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+    doc = "ProtectedEndpoint turns an Auth0 API (domain, audience, algorithm) into a live, token-checked route to a Service."
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
+#[x_kube(validation = Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
     .message("backend is required here or in each of the rules").field_path(".backend"))]
+#[x_kube(validation = Rule::new("!has(self.claimHeaders) || self.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii())")
+    .message("token.header is read from the client, so it cannot be a claim header too: give one of them another name").field_path(".claimHeaders"))]
+#[x_kube(validation = Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
+    .message("token.header is read from the client, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 pub struct ProtectedEndpointSpec {
     /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label.
     /// Default: portcullis.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 /// split on dots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("!has(self.roles) || has(self.rolesClaim) != has(self.rolesClaimPath)")
+#[x_kube(validation = Rule::new("!has(self.roles) || has(self.rolesClaim) != has(self.rolesClaimPath)")
     .message("roles needs exactly one of rolesClaim, such as https://my.app/roles (the claim your Auth0 Action sets), or rolesClaimPath").field_path(".roles"))]
-#[x_kube(validation = kube::core::Rule::new("has(self.roles) || !(has(self.rolesClaim) || has(self.rolesClaimPath))")
+#[x_kube(validation = Rule::new("has(self.roles) || !(has(self.rolesClaim) || has(self.rolesClaimPath))")
     .message("rolesClaim and rolesClaimPath ask for nothing without roles: list the roles, one of which is needed").field_path(".roles"))]
 pub struct Require {
     /// Scopes, 1 to 64, such as read:messages, looked for in the claim `scope`. See scopesMatch.
@@ -62,7 +62,7 @@ pub enum ScopesMatch {
 /// One claim and the values that will do.
 #[derive(Clone, Debug, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.claim) != has(self.claimPath)")
+#[x_kube(validation = Rule::new("has(self.claim) != has(self.claimPath)")
     .message("exactly one of claim (one literal key) or claimPath (a list of keys) is required").field_path(".claim"))]
 pub struct ClaimValues {
     /// The claim, one literal key such as https://my.app/tenant; dots do not split it. Exactly one of claim and claimPath.
@@ -84,10 +84,10 @@ pub struct ClaimValues {
 /// One claim that the backend gets as a header.
 #[derive(Clone, Debug, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.claim) != has(self.claimPath)")
+#[x_kube(validation = Rule::new("has(self.claim) != has(self.claimPath)")
     .message("exactly one of claim (one literal key) or claimPath (a list of keys) is required").field_path(".claim"))]
 pub struct ClaimHeader {
-    /// The header, such as X-User: letters, digits and -, and none that HTTP or the gateway uses itself (Host, Content-Length,
+    /// The header, such as X-User: at most 48 letters, digits and -, and none that HTTP or the gateway uses itself (Host, Content-Length,
     /// Authorization, Cookie, Connection and the like).
     #[schemars(schema_with = "header")]
     pub header: String,
@@ -152,7 +152,7 @@ fn header(_: &mut SchemaGenerator) -> Schema {
     let rule = format!("self.matches('^[A-Za-z0-9][A-Za-z0-9-]*$') && !(self.lowerAscii() in ['{forbidden}'])");
     let message = "must be a header name of letters, digits and -, such as X-User, and none that HTTP or the gateway uses itself (Host, \
                    Content-Length, Authorization, Cookie, Connection, X-Forwarded-For and the like)";
-    schema::text(64, &rule, message)
+    schema::text(48, &rule, message)
 }
 
 /// 0 to 32 of them, each header once whatever its case.

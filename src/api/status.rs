@@ -1,7 +1,7 @@
 //! `status`: what became of the resource. Written by the installation that serves it, never by users.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{KubeSchema, core::ListMerge};
+use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 /// What became of this resource.
