@@ -89,10 +89,12 @@ impl<'a> Entry<'a> {
         format!("{rules} {} on {}", if rules == 1 { "rule" } else { "rules" }, hosts.join(", "))
     }
 
-    /// The hosts it holds: a guess is no claim.
-    pub(super) fn held(&self) -> impl Iterator<Item = &HostPattern> {
-        let guessed = |host: &HostPattern| self.resource.wishes.iter().any(|wish| wish.guessed && wish.pattern == *host);
-        self.hosts.iter().filter(move |host| !guessed(host))
+    /// The hosts it holds: a guess is no claim, and stands alone.
+    pub(super) fn held(&self) -> &[HostPattern] {
+        match self.resource.wishes.iter().any(|wish| wish.guessed) {
+            true => &[],
+            false => &self.hosts,
+        }
     }
 }
 

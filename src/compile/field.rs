@@ -47,8 +47,7 @@ pub(super) fn path(field: &str, text: &str) -> Result<CanonicalPath<'static>, Pr
 
 pub(super) fn readable_path(text: &str) -> Option<CanonicalPath<'static>> {
     let dots = |segment: &str| matches!(segment, "." | "..");
-    let inner_empty = text.contains("//");
-    if text.len() > MAX_PATH || inner_empty || text.contains([';', '*', '?', '#']) || text.split('/').any(dots) {
+    if text.len() > MAX_PATH || text.contains("//") || text.contains([';', '*', '?', '#']) || text.split('/').any(dots) {
         return None;
     }
     let path = CanonicalPath::parse(text).ok()?;

@@ -129,7 +129,7 @@ fn outcome(entry: &Entry<'_>) -> Outcome {
     Outcome {
         generation: entry.object.generation,
         verdicts: [report.accepted(&entry.serves()), report.resolved_refs()],
-        hosts: entry.held().map(ToString::to_string).collect(),
+        hosts: entry.held().iter().map(ToString::to_string).collect(),
         provider: provider(entry).map(|provider| provider.id.clone()),
     }
 }

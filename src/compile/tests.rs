@@ -328,7 +328,7 @@ fn k28_an_unknown_field_anywhere_keeps_every_rule_closed() {
 }
 
 #[test]
-fn p71_an_object_beyond_every_bound_costs_no_more_than_its_size() {
+fn p71_an_object_beyond_every_bound_is_refused_where_it_stands() {
     let many = |make: &dyn Fn(usize) -> Value| (0..20_000).map(make).collect::<Value>();
     let cases = [
         ("hosts", "/hosts", many(&|n| json!(format!("h{n}.example.com")))),
