@@ -15,6 +15,7 @@ use kube::{
 use portcullis::{
     api::{FORBIDDEN_CLAIM_HEADERS, custom_resource_definition},
     cli::offline::Schema,
+    compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -77,6 +78,55 @@ async fn the_api_server_and_check_agree() {
     }
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
     nulls(&client, &schema).await;
+}
+
+/// What the definition refuses and `compile` takes: it is told to nobody else, and opens nothing.
+const COMPILE_TAKES: [&str; 9] = [
+    // Another installation's.
+    "a class in capitals",
+    // Read as what was meant.
+    "a host in capitals",
+    "a host with a trailing dot",
+    "a host that is an address",
+    "a star for every host",
+    // No token holds it.
+    "two scopes in one",
+    // Outside of spec, which is all that it reads.
+    "a field beside spec",
+    "a name in capitals",
+    "P71, an annotation of 1 MB",
+];
+
+/// A second line of defence: `serve` has no API server before it, and an older definition may have let an object in.
+#[test]
+fn compile_agrees_with_the_definition() {
+    let mut disagreements = Vec::new();
+    for case in &read("good.yaml") {
+        let refusal = refused(&changed(&case.change));
+        disagreements.extend(refusal.map(|message| format!("{}: compile refuses it: {message}", case.name)));
+    }
+    for case in read("bad.yaml").iter().chain(&p63_domains()).chain(&j109_claim_headers()).chain(&p71_limits()) {
+        let as_expected = refused(&changed(&case.change)).is_none() == COMPILE_TAKES.contains(&case.name.as_str());
+        disagreements.extend((!as_expected).then(|| format!("{}: compile decides otherwise", case.name)));
+    }
+    assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
+}
+
+/// What the installation of this object's class has against it; every Service that a case names exists.
+fn refused(object: &Value) -> Option<String> {
+    let metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
+    let endpoint = EndpointObject::from_parts(&metadata, object);
+    let class = object.pointer("/spec/className").and_then(Value::as_str).unwrap_or("portcullis").to_owned();
+    let services = ["messages", "portcullis", "2messages", "a", "b", "writer"].map(service).to_vec();
+    let compiled = compile(&Inputs { class, endpoints: vec![endpoint], services, ..Inputs::default() });
+    let verdicts = compiled.outcomes.into_values().flat_map(|outcome| outcome.verdicts);
+    verdicts.filter(|verdict| !verdict.good).map(|verdict| verdict.message).reduce(|first, second| first + "; " + &second)
+}
+
+fn service(name: &str) -> ServiceObject {
+    let ports = [("", 1), ("", 80), ("", 8080), ("", 65535), ("http", 81), ("http-8080", 82)];
+    let ports = ports.map(|(name, number)| ServicePort { name: name.to_owned(), number, app_protocol: None }).to_vec();
+    ServiceObject { namespace: "default".to_owned(), name: name.to_owned(), external_name: false, ports }
 }
 
 /// A field at null is a field left out, on both sides; one that is required is then missing.
