@@ -68,7 +68,7 @@ async fn the_api_server_and_check_agree() {
     let (good, bad) = (read("good.yaml"), read("bad.yaml"));
     assert!(good.len() >= 30 && bad.len() >= 30);
     let mut disagreements = Vec::new();
-    for case in &good {
+    for case in good.iter().chain(&largest()) {
         let object = changed(&case.change);
         disagreements.extend(refusals(case, &create(&client, &object).await, &check(&schema, &object)));
     }
@@ -101,7 +101,7 @@ const COMPILE_TAKES: [&str; 9] = [
 #[test]
 fn compile_agrees_with_the_definition() {
     let mut disagreements = Vec::new();
-    for case in &read("good.yaml") {
+    for case in read("good.yaml").iter().chain(&largest()) {
         let refusal = refused(&changed(&case.change));
         disagreements.extend(refusal.map(|message| format!("{}: compile refuses it: {message}", case.name)));
     }
@@ -255,6 +255,41 @@ fn j109_claim_headers() -> Vec<Case> {
         server: None,
     };
     FORBIDDEN_CLAIM_HEADERS.map(str::to_owned).iter().chain(&upper).chain(&named).map(refuse).collect()
+}
+
+/// P71: as much as there may be. The server spends a budget on the rules of each object; everything within the bounds must fit.
+fn largest() -> [Case; 3] {
+    let texts = |count: usize, length: usize| (0..count).map(|n| format!("{n:a<length$}")).collect::<Vec<_>>();
+    let values = || texts(64, 256);
+    let header = |n: usize| json!({"header": format!("X-{n:0>46}"), "claimPath": texts(8, 256), "arrays": "Repeat"});
+    let small_header = |n: usize| json!({"header": format!("X-{n:0>46}"), "claim": "a"});
+    let methods: Vec<_> = (0..16).map(|n| format!("{}{n:0>16}", "A".repeat(16))).collect();
+    let path = |n: usize| format!("/{}", "a".repeat(1023 - n));
+    let rule = |n: usize| json!({"name": format!("a{n:0>62}"), "path": path(n), "methods": methods, "rewrite": path(n), "timeout": "1m1s"});
+    let headed = |n: usize| json!({"path": format!("/{n}"), "claimHeaders": (0..32).map(small_header).collect::<Vec<_>>()});
+    let claim = json!({"claimPath": texts(8, 256), "values": values()});
+    let require =
+        json!({"scopes": values(), "permissions": values(), "roles": values(), "rolesClaim": "a".repeat(256), "claims": vec![claim; 16]});
+    let case = |name: &str, spec: Value| Case {
+        name: format!("P71, {name}"),
+        change: json!({"spec": spec}),
+        field: String::new(),
+        says: String::new(),
+        server: None,
+    };
+    [
+        case("the most of rules, with the longest paths", json!({"rules": (0..128).map(rule).collect::<Vec<_>>()})),
+        case("the most of claim headers in the most of rules", json!({"rules": (0..128).map(headed).collect::<Vec<_>>()})),
+        case(
+            "the most of all else",
+            json!({
+                "hosts": (0..64).map(|n| format!("{n}.{}", "a.".repeat(124) + "aa")).collect::<Vec<_>>(),
+                "auth0": {"audience": texts(16, 512), "domain": format!("{}aa", "a.".repeat(125)), "issuer": format!("https://a/{}", "a".repeat(502))},
+                "claimHeaders": (0..32).map(header).collect::<Vec<_>>(),
+                "require": require,
+            }),
+        ),
+    ]
 }
 
 /// Too much of anything.
