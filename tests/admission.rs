@@ -85,7 +85,7 @@ async fn the_api_server_and_check_agree() {
 }
 
 /// What the definition refuses and `compile` takes: it is told to nobody else, and opens nothing.
-const COMPILE_TAKES: [&str; 9] = [
+const COMPILE_TAKES: [&str; 14] = [
     // Another installation's.
     "a class in capitals",
     // Read as what was meant.
@@ -93,6 +93,12 @@ const COMPILE_TAKES: [&str; 9] = [
     "a host with a trailing dot",
     "a host that is an address",
     "a star for every host",
+    "an escaped letter in a path",
+    "an escaped semicolon in a path",
+    "an escaped star in a path",
+    // A fetch of it is all that can fail.
+    "keys at an IPv6 address",
+    "keys behind half an escape",
     // No token holds it.
     "two scopes in one",
     // Outside of spec, which is all that it reads.
