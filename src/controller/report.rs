@@ -147,7 +147,7 @@ impl Reporter {
                 self.difference(raw, outcome, &addresses, now)
             })
             .collect();
-        writes.sort_by_cached_key(|write| (write.is_known(), write.object.clone()));
+        sort_by_urgency(&mut writes);
         writes
     }
 
@@ -260,6 +260,11 @@ impl Reporter {
     }
 }
 
+/// Generation changes first, then by name.
+fn sort_by_urgency(writes: &mut [Write]) {
+    writes.sort_by_cached_key(|write| (write.is_known(), write.object.clone()));
+}
+
 async fn follow_replicas(shared: Shared, replicas: Arc<Replicas>) {
     let leases = Api::namespaced(shared.client.clone(), &shared.config.namespace);
     let config = Replicas::watch_config(&shared.config.class);
@@ -298,3 +303,6 @@ impl Write {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -260,3 +260,6 @@ where
         Event::Delete(object) => Some(store.get(&ObjectRef::from_obj(object)).is_some()),
     }
 }
+
+#[cfg(test)]
+mod tests;
