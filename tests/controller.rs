@@ -1,5 +1,7 @@
 //! The controller against a real API server: what the cluster says is what is served, whatever happens to the cluster.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at the first surprise")]
+
 #[path = "support/apiserver.rs"]
 mod apiserver;
 #[path = "support/cluster.rs"]

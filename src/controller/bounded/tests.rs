@@ -50,9 +50,9 @@ impl Service<Request<Body>> for Broken {
         let broken = *self;
         Box::pin(async move {
             match broken {
-                Broken::NoHead => std::future::pending().await,
-                Broken::NoBody => Ok(Response::new(pieces(0))),
-                Broken::Bookmarks(left) => Ok(Response::new(pieces(left))),
+                Self::NoHead => std::future::pending().await,
+                Self::NoBody => Ok(Response::new(pieces(0))),
+                Self::Bookmarks(left) => Ok(Response::new(pieces(left))),
             }
         })
     }

@@ -1,6 +1,11 @@
 use super::*;
+use crate::{
+    compile::ObjectRef,
+    controller::raw::{API_VERSION, KIND},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
 
 fn status(generation: i64) -> ProtectedEndpointStatus {
     let condition = Condition {
