@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// Which issuer's tokens pass, meant for whom, signed how.
 #[derive(Clone, Debug, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.domain) || (has(self.issuer) && has(self.jwksUrl))")
+#[x_kube(validation = Rule::new("has(self.domain) || (has(self.issuer) && has(self.jwksUrl))")
     .message("domain is required, such as TENANT.eu.auth0.com; or, for an issuer other than Auth0, both issuer and jwksUrl").field_path(".domain"))]
 pub struct Auth0 {
     /// Domain of the Auth0 tenant, such as TENANT.eu.auth0.com: a DNS name with at least one dot, without scheme, port or path.

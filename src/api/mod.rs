@@ -3,6 +3,8 @@
 //! The types describe what the API server lets through; they are read from stored objects by `compile`, which trusts none of it.
 //! A field that a rule inherits from the spec has no default here: `compile` applies it.
 
+#![allow(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
 mod auth0;
 mod backend;
 mod crd;
@@ -42,11 +44,11 @@ use serde::{Deserialize, Serialize};
     doc = "ProtectedEndpoint turns an Auth0 API (domain, audience, algorithm) into a live, token-checked route to a Service."
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
+#[x_kube(validation = Rule::new("has(self.backend) || self.rules.all(r, has(r.backend))")
     .message("backend is required here or in each of the rules").field_path(".backend"))]
-#[x_kube(validation = kube::core::Rule::new("!has(self.claimHeaders) || self.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii())")
+#[x_kube(validation = Rule::new("!has(self.claimHeaders) || self.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii())")
     .message("token.header is read from the client, so it cannot be a claim header too: give one of them another name").field_path(".claimHeaders"))]
-#[x_kube(validation = kube::core::Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
+#[x_kube(validation = Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
     .message("token.header is read from the client, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 pub struct ProtectedEndpointSpec {
     /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 /// split on dots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("!has(self.roles) || has(self.rolesClaim) != has(self.rolesClaimPath)")
+#[x_kube(validation = Rule::new("!has(self.roles) || has(self.rolesClaim) != has(self.rolesClaimPath)")
     .message("roles needs exactly one of rolesClaim, such as https://my.app/roles (the claim your Auth0 Action sets), or rolesClaimPath").field_path(".roles"))]
-#[x_kube(validation = kube::core::Rule::new("has(self.roles) || !(has(self.rolesClaim) || has(self.rolesClaimPath))")
+#[x_kube(validation = Rule::new("has(self.roles) || !(has(self.rolesClaim) || has(self.rolesClaimPath))")
     .message("rolesClaim and rolesClaimPath ask for nothing without roles: list the roles, one of which is needed").field_path(".roles"))]
 pub struct Require {
     /// Scopes, 1 to 64, such as read:messages, looked for in the claim `scope`. See scopesMatch.
@@ -62,7 +62,7 @@ pub enum ScopesMatch {
 /// One claim and the values that will do.
 #[derive(Clone, Debug, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.claim) != has(self.claimPath)")
+#[x_kube(validation = Rule::new("has(self.claim) != has(self.claimPath)")
     .message("exactly one of claim (one literal key) or claimPath (a list of keys) is required").field_path(".claim"))]
 pub struct ClaimValues {
     /// The claim, one literal key such as https://my.app/tenant; dots do not split it. Exactly one of claim and claimPath.
@@ -84,7 +84,7 @@ pub struct ClaimValues {
 /// One claim that the backend gets as a header.
 #[derive(Clone, Debug, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("has(self.claim) != has(self.claimPath)")
+#[x_kube(validation = Rule::new("has(self.claim) != has(self.claimPath)")
     .message("exactly one of claim (one literal key) or claimPath (a list of keys) is required").field_path(".claim"))]
 pub struct ClaimHeader {
     /// The header, such as X-User: at most 48 letters, digits and -, and none that HTTP or the gateway uses itself (Host, Content-Length,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One path, who may use it, and what replaces or adds to the endpoint's own settings there.
 #[derive(Clone, Debug, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = kube::core::Rule::new("self.access != 'Public' || !has(self.require)")
+#[x_kube(validation = Rule::new("self.access != 'Public' || !has(self.require)")
     .message("require does not go with access Public: no token is read there; use access Token, or leave require out").field_path(".require"))]
 pub struct Rule {
     /// A name for this rule in messages, logs and metrics, such as list-messages: a DNS label, unique in this resource. Default:

@@ -34,7 +34,7 @@ pub struct HostClaim {
 }
 
 /// The parts of a Service that matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServiceObject {
     pub namespace: String,
     pub name: String,
@@ -43,7 +43,7 @@ pub struct ServiceObject {
     pub ports: Vec<ServicePort>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServicePort {
     /// "" when the Service names none.
     pub name: String,

@@ -1,19 +1,48 @@
 //! OBJECTS -> SNAPSHOT + VERDICTS. Pure and total: no error type, no clock, no I/O. What is wrong with an object becomes a
 //! [`Verdict`] and, in the table, a rule that refuses in place.
 
+//!
+//! ```text
+//! spec.rs     one stored spec, read strictly            salvage.rs  where the rules of one stand that cannot be read
+//! resource.rs one object for itself, faults isolated    host.rs     who owns a host
+//!   auth, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
+//! ```
+
+mod auth;
+mod backend;
+mod conflict;
+mod endpoints;
+mod field;
+mod headers;
+mod host;
 mod inputs;
+mod issuer;
+mod objects;
+mod report;
+mod require;
+mod resource;
+mod route;
+mod salvage;
+mod spec;
+mod token;
 mod verdict;
 
 pub use self::{
+    endpoints::{Loopback, endpoints},
     inputs::{EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
     verdict::{Condition, ObjectRef, Reason, Verdict},
 };
 
+use self::{
+    backend::Services,
+    conflict::{Entry, Table},
+    host::Owners,
+};
 use crate::{
     jwt::{Provider, ProviderId},
     routing::{BackendId, Snapshot},
 };
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 /// Everything that follows from one view of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,5 +70,68 @@ pub struct Outcome {
 
 /// Compiles the whole view. Equal inputs give equal results, in whatever order the lists come.
 pub fn compile(inputs: &Inputs) -> Compiled {
-    todo!()
+    compile_with(inputs, &resource::compile)
+}
+
+fn compile_with(inputs: &Inputs, compiler: &resource::Compiler) -> Compiled {
+    let services = Services::new(&inputs.services);
+    let compiled = ours(inputs).into_iter().map(|object| Entry::new(object, resource::isolated(object, &services, compiler)));
+    let mut entries: Vec<_> = compiled.collect();
+    let owners = own_hosts(inputs, &mut entries);
+    let table = Table::new(&mut entries);
+    let (snapshot, backends) = table.build(&owners, &mut entries);
+    let providers = providers(&entries);
+    let outcomes = entries.iter().map(|entry| (object_ref(entry.object), outcome(entry))).collect();
+    Compiled { snapshot, providers, backends, outcomes }
+}
+
+/// The objects of this class, oldest first.
+fn ours(inputs: &Inputs) -> Vec<&EndpointObject> {
+    let mut objects: Vec<_> = inputs.endpoints.iter().filter(|object| resource::class(object) == inputs.class).collect();
+    objects.sort_by(|a, b| age(a).cmp(&age(b)).then_with(|| twins(a, b)));
+    objects
+}
+
+fn age(object: &EndpointObject) -> (i64, &str, &str, &str) {
+    (object.created, &object.namespace, &object.name, &object.uid)
+}
+
+/// A directory may hold one object twice: even then the order of files decides nothing.
+fn twins(a: &EndpointObject, b: &EndpointObject) -> Ordering {
+    let text = |object: &EndpointObject| format!("{object:?}");
+    text(a).cmp(&text(b))
+}
+
+fn own_hosts<'a>(inputs: &'a Inputs, entries: &mut [Entry<'a>]) -> Owners<'a> {
+    let owners = Owners::new(entries.iter().map(|entry| (entry.object, entry.resource.wishes.as_slice())), &inputs.ownership);
+    entries.iter_mut().for_each(|entry| entry.take_hosts(&owners));
+    owners
+}
+
+/// Those of objects that serve a host: each key source once, at the shortest interval.
+fn providers(entries: &[Entry<'_>]) -> Vec<Provider> {
+    let mut refresh: BTreeMap<&ProviderId, Duration> = BTreeMap::new();
+    for provider in entries.iter().filter_map(provider) {
+        let shortest = refresh.entry(&provider.id).or_insert(provider.refresh);
+        *shortest = provider.refresh.min(*shortest);
+    }
+    refresh.into_iter().map(|(id, refresh)| Provider { id: id.clone(), refresh }).collect()
+}
+
+fn provider<'a>(entry: &'a Entry<'_>) -> Option<&'a Provider> {
+    entry.resource.provider.as_ref().filter(|_| !entry.hosts.is_empty())
+}
+
+fn outcome(entry: &Entry<'_>) -> Outcome {
+    let report = &entry.resource.report;
+    Outcome {
+        generation: entry.object.generation,
+        verdicts: [report.accepted(&entry.serves()), report.resolved_refs()],
+        hosts: entry.held().map(ToString::to_string).collect(),
+        provider: provider(entry).map(|provider| provider.id.clone()),
+    }
+}
+
+fn object_ref(object: &EndpointObject) -> ObjectRef {
+    ObjectRef { namespace: object.namespace.clone(), name: object.name.clone(), uid: object.uid.clone() }
 }

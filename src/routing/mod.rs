@@ -17,5 +17,5 @@ pub use self::{
         Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve, TokenPolicy,
         Upstream,
     },
-    table::{Found, HostTable, Snapshot, SnapshotBuilder},
+    table::{Found, HostTable, Line, Snapshot, SnapshotBuilder},
 };

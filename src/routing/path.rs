@@ -1,19 +1,163 @@
 //! One canonical form of a request path: routed on, and forwarded exactly (P27-P34).
+//!
+//! The form is unique for what a backend can make of a path, whether it reads paths raw, decodes them once, or decodes and
+//! resolves: what may stand unescaped does, what may not is escaped in upper case, empty and dot segments are resolved.
+//! `%2F`, `%5C`, controls and bytes that are not UTF-8 have no canonical form. `;` is left to the table (P31).
 
 use std::borrow::Cow;
 
+/// Starts with `/`; holds no `//`, no dot segment, no needless or ambiguous escape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanonicalPath<'a>(Cow<'a, str>);
 
 /// Why a path has no canonical form: 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    #[error("must start with /")]
-    NotAbsolute,
-    #[error("a byte that a path cannot hold")]
-    Byte,
-    #[error("a bad or ambiguous percent-escape")]
-    Escape,
-    #[error("climbs above the root")]
+    #[error("a path climbs above the root")]
     AboveRoot,
+    #[error("a path holds a byte that no path can hold")]
+    Byte,
+    #[error("a path holds a bad or ambiguous percent-escape")]
+    Escape,
+    #[error("a path must start with /")]
+    NotAbsolute,
+    #[error("a path holds a dot segment with parameters")]
+    Parameters,
 }
+
+impl<'a> CanonicalPath<'a> {
+    /// `path` without query and fragment.
+    ///
+    /// # Errors
+    /// When no reading of the path is safe for every kind of backend.
+    pub fn parse(path: &'a str) -> Result<Self, PathError> {
+        if !path.starts_with('/') {
+            return Err(PathError::NotAbsolute);
+        }
+        if is_canonical(path.as_bytes()) {
+            return Ok(Self(Cow::Borrowed(path)));
+        }
+        let path = normalise_escapes(path)?;
+        match path.split('/').any(is_dots_with_parameters) {
+            true => Err(PathError::Parameters),
+            false => resolve(&path).map(|path| Self(Cow::Owned(path))),
+        }
+    }
+
+    /// `/`.
+    pub fn root() -> Self {
+        Self(Cow::Borrowed("/"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn into_owned(self) -> CanonicalPath<'static> {
+        CanonicalPath(Cow::Owned(self.0.into_owned()))
+    }
+
+    /// The path as a backend reads it that cuts each segment at its first `;` (also when it is escaped); `None` when that is
+    /// the same path.
+    pub fn without_parameters(&self) -> Option<CanonicalPath<'static>> {
+        if !self.0.contains(';') && !self.0.contains("%3B") {
+            return None;
+        }
+        let path: Vec<_> = self.0.split('/').map(cut_parameters).collect();
+        // A segment that was only parameters is now empty: merged, as such backends do.
+        resolve(&path.join("/")).ok().map(|path| CanonicalPath(Cow::Owned(path)))
+    }
+}
+
+/// What such a backend keeps of a segment.
+fn cut_parameters(segment: &str) -> &str {
+    let end = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+    end.and_then(|end| segment.get(..end)).unwrap_or(segment)
+}
+
+/// `..;x` is `..` to a backend that cuts parameters, and a name to one that does not (P31).
+fn is_dots_with_parameters(segment: &str) -> bool {
+    let kept = cut_parameters(segment);
+    matches!(kept, "." | "..") && kept != segment
+}
+
+/// The common case, without allocation: nothing to decode, encode, merge or resolve.
+fn is_canonical(path: &[u8]) -> bool {
+    path.iter().all(|&b| b == b'/' || is_plain(b)) && !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."))
+}
+
+/// Bytes that stand for themselves in a segment: `pchar` of RFC 3986 §3.3.
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&b)
+}
+
+/// Decodes what needs no escape, escapes what does, in upper case.
+fn normalise_escapes(path: &str) -> Result<String, PathError> {
+    let mut out = String::with_capacity(path.len());
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(b) = bytes.next() {
+        let (b, escaped) = match b {
+            b'%' => (unescape(bytes.next(), bytes.next())?, true),
+            b => (check_raw(b)?, false),
+        };
+        decoded.push(b);
+        match b {
+            b'/' if !escaped => out.push('/'),
+            // An escaped `;` stays escaped: whether it ends a name is for the backend to say, so the table asks both (P31).
+            b';' if escaped => out.push_str("%3B"),
+            b if is_plain(b) => out.push(char::from(b)),
+            b => push_escape(&mut out, b),
+        }
+    }
+    match std::str::from_utf8(&decoded) {
+        Ok(_) => Ok(out),
+        Err(_) => Err(PathError::Escape),
+    }
+}
+
+/// P29, P32, P33: slashes of either kind, controls and half escapes are never guessed at.
+fn unescape(high: Option<u8>, low: Option<u8>) -> Result<u8, PathError> {
+    let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16)).ok_or(PathError::Escape);
+    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| PathError::Escape)?;
+    match byte {
+        b'/' | b'\\' | 0..=0x1f | 0x7f => Err(PathError::Escape),
+        byte => Ok(byte),
+    }
+}
+
+fn check_raw(b: u8) -> Result<u8, PathError> {
+    match b {
+        b'\\' | b'#' | b'?' | 0..=0x20 | 0x7f..=0xff => Err(PathError::Byte),
+        b => Ok(b),
+    }
+}
+
+fn push_escape(out: &mut String, b: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |n: u8| HEX.get(usize::from(n)).copied().map_or('0', char::from);
+    out.extend(['%', digit(b >> 4), digit(b & 0xf)]);
+}
+
+/// Merges empty segments and resolves dot segments (RFC 3986 §5.2.4), never above the root.
+fn resolve(path: &str) -> Result<String, PathError> {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut directory = true;
+    for segment in path.split('/') {
+        directory = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop().ok_or(PathError::AboveRoot)?),
+            segment => segments.push(segment),
+        }
+    }
+    let mut out = String::with_capacity(path.len());
+    segments.iter().for_each(|segment| out.extend(["/", segment]));
+    if directory || out.is_empty() {
+        out.push('/');
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,58 @@
-//! The table: host, then path, then method.
+//! The table: host, then path, then method. Built whole, compared, published; never edited in service.
 
-use super::{HostPattern, PathKind, Route};
+use super::{CanonicalPath, Host, HostPattern, PathKind, Route};
 use http::{HeaderValue, Method};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+type Map<V> = HashMap<Arc<str>, V, foldhash::fast::RandomState>;
 
 /// The whole routing table: immutable, comparable, built by [`SnapshotBuilder`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    hosts: HashMap<HostPattern, HostTable>,
+    exact: Map<HostTable>,
+    /// Keyed by what follows `*.`.
+    wildcard: Map<HostTable>,
+    any: Option<HostTable>,
 }
 
-/// Collects routes; the order of `add` decides between equal rules: the first wins.
+/// Collects routes; the order of `add` decides between equal places: the first wins.
 #[derive(Debug, Default)]
-pub struct SnapshotBuilder {}
+pub struct SnapshotBuilder {
+    snapshot: Snapshot,
+}
 
+/// All paths of one host.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HostTable {}
+pub struct HostTable {
+    exact: Map<PathTable>,
+    /// Keyed by the prefix without trailing slash; `/` is "".
+    prefix: Map<PathTable>,
+    /// Elements of the deepest prefix: no request is probed deeper.
+    deepest: usize,
+}
+
+/// All methods of one path.
+#[derive(Clone, Debug, PartialEq)]
+struct PathTable {
+    named: Vec<(Method, Arc<Route>)>,
+    /// The route that names no method.
+    rest: Option<Arc<Route>>,
+    allow: HeaderValue,
+}
+
+/// One line of the table, for people: `portcullis check`, the inspect view and golden files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line<'a> {
+    pub host: HostPattern,
+    pub kind: PathKind,
+    pub path: &'a str,
+    /// The methods this route serves here; empty: every method that no other line of this path names.
+    pub methods: Vec<&'a Method>,
+    pub route: &'a Arc<Route>,
+}
 
 /// What serves a request.
 #[derive(Debug)]
@@ -28,21 +65,186 @@ pub enum Found<'a> {
     Ambiguous,
 }
 
+// === impl SnapshotBuilder ===
+
 impl SnapshotBuilder {
-    /// Puts `route` under a host and path. `path` is canonical; a trailing slash on a Prefix means nothing.
-    /// Returns the route that already holds this place for at least one of its methods, if any: `route` then serves only the
-    /// methods that are left.
-    pub fn add(&mut self, host: HostPattern, kind: PathKind, path: &str, route: Arc<Route>) -> Option<Arc<Route>> {
-        todo!()
+    /// Puts `route` under a host and a canonical path; a trailing slash on a Prefix means nothing. `route.methods` that another
+    /// route holds there already stay with that route, and the first such route is returned.
+    pub fn add(&mut self, host: &HostPattern, kind: PathKind, path: &CanonicalPath<'_>, route: &Arc<Route>) -> Option<Arc<Route>> {
+        self.host(host).path(kind, path.as_str()).add(route)
+    }
+
+    /// Makes `host` one that never falls to a wider one, even without a route: it then answers 404.
+    pub fn reserve(&mut self, host: &HostPattern) {
+        self.host(host);
     }
 
     pub fn build(self) -> Snapshot {
-        todo!()
+        self.snapshot
+    }
+
+    fn host(&mut self, host: &HostPattern) -> &mut HostTable {
+        match host {
+            HostPattern::Exact(name) => self.snapshot.exact.entry(Arc::clone(name)).or_default(),
+            HostPattern::Wildcard(parent) => self.snapshot.wildcard.entry(Arc::clone(parent)).or_default(),
+            HostPattern::Any => self.snapshot.any.get_or_insert_default(),
+        }
     }
 }
 
+// === impl Snapshot ===
+
 impl Snapshot {
-    pub fn find(&self, host: &super::Host, path: &super::CanonicalPath<'_>, method: &Method) -> Found<'_> {
-        todo!()
+    /// Three final decisions: host, path, method. None is ever taken back.
+    pub fn find(&self, host: &Host<'_>, path: &CanonicalPath<'_>, method: &Method) -> Found<'_> {
+        let Some(table) = self.find_host(host.as_str()) else { return Found::NoRoute };
+        let found = table.find(path.as_str(), method);
+        match path.without_parameters() {
+            Some(cut) if !found.is_same(&table.find(cut.as_str(), method)) => Found::Ambiguous,
+            _ => found,
+        }
+    }
+
+    /// What every request finds that falls to this very pattern, whichever host it names.
+    pub fn find_under(&self, host: &HostPattern, path: &CanonicalPath<'_>, method: &Method) -> Found<'_> {
+        let table = match host {
+            HostPattern::Exact(name) => self.exact.get(name),
+            HostPattern::Wildcard(parent) => self.wildcard.get(parent),
+            HostPattern::Any => self.any.as_ref(),
+        };
+        table.map_or(Found::NoRoute, |table| table.find(path.as_str(), method))
+    }
+
+    /// Every line, by host, kind, path and rule.
+    pub fn lines(&self) -> Vec<Line<'_>> {
+        let exact = self.exact.iter().map(|(host, table)| (HostPattern::Exact(Arc::clone(host)), table));
+        let wildcard = self.wildcard.iter().map(|(host, table)| (HostPattern::Wildcard(Arc::clone(host)), table));
+        let any = self.any.iter().map(|table| (HostPattern::Any, table));
+        let mut lines: Vec<_> = exact.chain(wildcard).chain(any).flat_map(|(host, table)| table.lines(&host)).collect();
+        lines.sort_by(|a, b| (&a.host, a.kind, a.path, &a.route.id).cmp(&(&b.host, b.kind, b.path, &b.route.id)));
+        lines
+    }
+
+    /// A host with any rule never falls to a wider one.
+    fn find_host(&self, host: &str) -> Option<&HostTable> {
+        let parent = || host.split_once('.').map(|(_, parent)| parent);
+        self.exact.get(host).or_else(|| self.wildcard.get(parent()?)).or(self.any.as_ref())
     }
 }
+
+// === impl HostTable ===
+
+impl HostTable {
+    fn path(&mut self, kind: PathKind, path: &str) -> &mut PathTable {
+        let key = match kind {
+            PathKind::Exact => path,
+            PathKind::Prefix => path.trim_end_matches('/'),
+        };
+        let paths = match kind {
+            PathKind::Exact => &mut self.exact,
+            PathKind::Prefix => {
+                self.deepest = self.deepest.max(key.matches('/').count());
+                &mut self.prefix
+            }
+        };
+        paths.entry(key.into()).or_insert_with(PathTable::new)
+    }
+
+    fn find(&self, path: &str, method: &Method) -> Found<'_> {
+        self.exact.get(path).or_else(|| self.longest_prefix(path)).map_or(Found::NoRoute, |table| table.find(method))
+    }
+
+    /// Probes the path's own prefixes, longest first, no deeper than any rule: the cost does not grow with the rules.
+    fn longest_prefix(&self, path: &str) -> Option<&PathTable> {
+        let end = path.match_indices('/').nth(self.deepest).map_or(path.len(), |(end, _)| end);
+        let mut prefix = path.get(..end)?;
+        loop {
+            match (self.prefix.get(prefix), prefix.rfind('/')) {
+                (Some(found), _) => return Some(found),
+                (None, slash) => prefix = prefix.get(..slash?)?,
+            }
+        }
+    }
+
+    fn lines(&self, host: &HostPattern) -> Vec<Line<'_>> {
+        let exact = self.exact.iter().map(|(path, table)| (PathKind::Exact, &**path, table));
+        let prefix = self.prefix.iter().map(|(path, table)| (PathKind::Prefix, if path.is_empty() { "/" } else { path }, table));
+        let line = |(kind, path, table)| {
+            PathTable::lines(table).map(move |(methods, route)| Line { host: host.clone(), kind, path, methods, route })
+        };
+        exact.chain(prefix).flat_map(line).collect()
+    }
+}
+
+// === impl PathTable ===
+
+impl PathTable {
+    fn new() -> Self {
+        Self { named: vec![], rest: None, allow: HeaderValue::from_static("") }
+    }
+
+    fn add(&mut self, route: &Arc<Route>) -> Option<Arc<Route>> {
+        let holder = match route.methods.is_empty() {
+            true if self.rest.is_some() => self.rest.clone(),
+            true => {
+                self.rest = Some(Arc::clone(route));
+                None
+            }
+            false => self.add_named(route),
+        };
+        self.allow = allow(self.named.iter().map(|(method, _)| method));
+        holder
+    }
+
+    fn add_named(&mut self, route: &Arc<Route>) -> Option<Arc<Route>> {
+        let mut first = None;
+        for method in with_head(&route.methods) {
+            match self.named.iter().find(|(named, _)| *named == method) {
+                Some((_, holder)) if Arc::ptr_eq(holder, route) => {}
+                Some((_, holder)) => first = first.or_else(|| Some(Arc::clone(holder))),
+                None => self.named.push((method, Arc::clone(route))),
+            }
+        }
+        first
+    }
+
+    fn find(&self, method: &Method) -> Found<'_> {
+        let named = self.named.iter().find(|(named, _)| named == method).map(|(_, route)| route);
+        named.or(self.rest.as_ref()).map_or(Found::MethodNotAllowed(&self.allow), Found::Route)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (Vec<&Method>, &Arc<Route>)> {
+        let mut seen = HashSet::new();
+        let routes = self.named.iter().map(|(_, route)| route).filter(move |route| seen.insert(Arc::as_ptr(route)));
+        let methods = |route| self.named.iter().filter(move |(_, other)| Arc::ptr_eq(other, route)).map(|(method, _)| method).collect();
+        routes.map(move |route| (methods(route), route)).chain(self.rest.iter().map(|route| (vec![], route)))
+    }
+}
+
+// === impl Found ===
+
+impl Found<'_> {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(a), Self::Route(b)) => Arc::ptr_eq(a, b),
+            (Self::MethodNotAllowed(a), Self::MethodNotAllowed(b)) => std::ptr::eq(*a, *b),
+            (Self::NoRoute, Self::NoRoute) => true,
+            _ => false,
+        }
+    }
+}
+
+/// GET names HEAD too (RFC 9110 §9.3.2).
+fn with_head(methods: &[Method]) -> Vec<Method> {
+    let head = methods.contains(&Method::GET) && !methods.contains(&Method::HEAD);
+    methods.iter().cloned().chain(head.then_some(Method::HEAD)).collect()
+}
+
+fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> HeaderValue {
+    let mut names: Vec<_> = methods.map(Method::as_str).collect();
+    names.sort_unstable();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! From `spec.auth0` to what a token must satisfy and where its keys come from.
+
+use super::{
+    field,
+    issuer::{self, is_https_url},
+    report::{Problem, Report},
+};
+use crate::{
+    api::{self, Auth0},
+    jwt::{Algorithm, AudienceMatch, Checks, Provider, ProviderId},
+};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+/// A sound auth block.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Auth {
+    pub(super) provider: Provider,
+    pub(super) checks: Arc<Checks>,
+    pub(super) max_staleness: Duration,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const WEEK: Duration = Duration::from_secs(168 * 3600);
+const REFRESH: (Duration, RangeInclusive<Duration>) = (Duration::from_secs(900), MINUTE..=DAY);
+const STALENESS: (Duration, RangeInclusive<Duration>) = (DAY, MINUTE..=WEEK);
+const LEEWAY: (Duration, RangeInclusive<Duration>) = (Duration::from_secs(5), Duration::ZERO..=MINUTE);
+const MAX_CA_BUNDLE: usize = 32 * 1024;
+
+/// `None` when any part of the block is wrong: all of that is then in `report`.
+pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
+    let domain = report.keep(domain(auth));
+    let issuer = report.keep(url("spec.auth0.issuer", auth.issuer.as_deref()));
+    let jwks_url = report.keep(url("spec.auth0.jwksUrl", auth.jwks_url.as_deref()));
+    let audience = report.keep(audience(&auth.audience));
+    let ca_bundle = report.keep(ca_bundle(auth.ca_bundle.as_deref()));
+    let refresh = report.keep(duration("jwksCacheDuration", auth.jwks_cache_duration.as_ref(), REFRESH));
+    let max_staleness = report.keep(duration("jwksMaxStaleness", auth.jwks_max_staleness.as_ref(), STALENESS));
+    let leeway = report.keep(duration("leeway", auth.leeway.as_ref(), LEEWAY));
+    let (issuer, jwks_url) = report.keep(source(domain?, issuer?, jwks_url?))?;
+    let checks = Checks {
+        algorithm: algorithm(auth.alg),
+        issuer,
+        audience: audience?,
+        audience_match: match auth.audience_match {
+            api::AudienceMatch::All => AudienceMatch::All,
+            api::AudienceMatch::Any => AudienceMatch::Any,
+        },
+        leeway: leeway?,
+    };
+    let id = ProviderId { jwks_url: jwks_url.into(), ca_bundle: ca_bundle? };
+    Some(Auth { provider: Provider { id, refresh: refresh? }, checks: Arc::new(checks), max_staleness: max_staleness? })
+}
+
+fn domain(auth: &Auth0) -> Result<Option<String>, Problem> {
+    let Some(text) = auth.domain.as_deref() else { return Ok(None) };
+    let want = "must be the tenant's public DNS name, such as TENANT.eu.auth0.com";
+    let wrong = || Problem::invalid("spec.auth0.domain", format_args!("{want}, not {}", field::quote(&text)));
+    issuer::domain(text).map(Some).ok_or_else(wrong)
+}
+
+fn url<'a>(field: &str, text: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
+    match text {
+        Some(text) if !is_https_url(text) => {
+            let want = "must be an https URL without user and fragment, such as https://login.example.com/";
+            Err(Problem::invalid(field, format_args!("{want}, not {}", field::quote(&text))))
+        }
+        sound => Ok(sound),
+    }
+}
+
+/// The issuer, and the URL of its keys.
+fn source(domain: Option<String>, issuer: Option<&str>, jwks_url: Option<&str>) -> Result<(String, String), Problem> {
+    let from_domain = |path| domain.as_ref().map(|domain| format!("https://{domain}/{path}"));
+    let issuer = issuer.map(str::to_owned).or_else(|| from_domain(""));
+    let jwks_url = jwks_url.map(str::to_owned).or_else(|| from_domain(".well-known/jwks.json"));
+    let missing = "is required, such as TENANT.eu.auth0.com; or, for an issuer other than Auth0, both issuer and jwksUrl";
+    issuer.zip(jwks_url).ok_or_else(|| Problem::invalid("spec.auth0.domain", missing))
+}
+
+fn audience(list: &[String]) -> Result<Vec<String>, Problem> {
+    match list.is_empty() {
+        true => Err(Problem::invalid("spec.auth0.audience", "must name at least one audience, such as https://api.example.com")),
+        false => field::texts("spec.auth0.audience", list, 16, 512).map(|()| list.to_vec()),
+    }
+}
+
+fn duration(
+    name: &str,
+    value: Option<&api::Duration>,
+    (default, bounds): (Duration, RangeInclusive<Duration>),
+) -> Result<Duration, Problem> {
+    field::duration(&format!("spec.auth0.{name}"), value, default, bounds)
+}
+
+/// At least one certificate must be one that can be trusted; a bundle without would fail every fetch.
+fn ca_bundle(pem: Option<&str>) -> Result<Option<Arc<str>>, Problem> {
+    let Some(pem) = pem else { return Ok(None) };
+    let wrong = |what: &str| Problem::invalid("spec.auth0.caBundle", what);
+    if pem.len() > MAX_CA_BUNDLE {
+        return Err(wrong("must be at most 32 KiB"));
+    }
+    let certificates: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let certificates = certificates.map_err(|_| wrong("must hold PEM certificates (-----BEGIN CERTIFICATE-----); this is no PEM"))?;
+    match RootCertStore::empty().add_parsable_certificates(certificates) {
+        (0, _) => Err(wrong("must hold PEM certificates (-----BEGIN CERTIFICATE-----) of an authority; none of it can be read as one")),
+        _ => Ok(Some(pem.into())),
+    }
+}
+
+fn algorithm(alg: api::Alg) -> Algorithm {
+    match alg {
+        api::Alg::RS256 => Algorithm::RS256,
+        api::Alg::RS384 => Algorithm::RS384,
+        api::Alg::RS512 => Algorithm::RS512,
+        api::Alg::PS256 => Algorithm::PS256,
+        api::Alg::PS384 => Algorithm::PS384,
+        api::Alg::PS512 => Algorithm::PS512,
+        api::Alg::ES256 => Algorithm::ES256,
+        api::Alg::ES384 => Algorithm::ES384,
+        api::Alg::EdDSA => Algorithm::EdDSA,
+    }
+}

@@ -1,0 +1,89 @@
+//! Headers that carry claims: what each rule sets, and what the gateway alone may set in a whole namespace.
+
+use super::report::{Problem, Report};
+use crate::{
+    api::{self, Arrays, FORBIDDEN_CLAIM_HEADERS},
+    jwt::ClaimName,
+    routing::ClaimHeader,
+};
+use http::HeaderName;
+use serde_json::Value;
+use std::sync::Arc;
+
+const MAX_HEADERS: usize = 32;
+const MAX_NAME: usize = 64;
+
+/// Every header that `spec` names for claims, as far as it can be read: a broken object must not stop its namespace from
+/// removing what clients forge (J105).
+pub(super) fn named(spec: &Value) -> Vec<HeaderName> {
+    let rules = spec.get("rules").and_then(Value::as_array).into_iter().flatten();
+    let lists = std::iter::once(spec).chain(rules).filter_map(|level| level.get("claimHeaders")?.as_array());
+    lists.flatten().filter_map(|entry| header_name(entry.get("header")?.as_str()?)).collect()
+}
+
+/// Compiles one `claimHeaders` list. `None` when a header of it would be missing.
+pub(super) fn compile(field: &str, list: &[api::ClaimHeader], token: &HeaderName, report: &mut Report) -> Option<Vec<ClaimHeader>> {
+    let mut headers: Vec<ClaimHeader> = Vec::with_capacity(list.len());
+    let mut sound = list.len() <= MAX_HEADERS;
+    if !sound {
+        report.invalid(Problem::invalid(field, format_args!("must have at most {MAX_HEADERS} entries, not {}", list.len())));
+    }
+    for (index, entry) in list.iter().enumerate() {
+        match compile_one(&format!("{field}[{index}]"), entry, token, &headers) {
+            Ok(header) => headers.push(header),
+            Err(problem) => {
+                report.invalid(problem);
+                sound = false;
+            }
+        }
+    }
+    sound.then_some(headers)
+}
+
+/// The endpoint's headers, and the rule's: the rule's win where both name one.
+pub(super) fn merge(endpoint: &[ClaimHeader], rule: Vec<ClaimHeader>) -> Vec<ClaimHeader> {
+    let kept = endpoint.iter().filter(|header| !rule.iter().any(|other| other.header == header.header));
+    kept.cloned().chain(rule.iter().cloned()).collect()
+}
+
+fn compile_one(field: &str, entry: &api::ClaimHeader, token: &HeaderName, others: &[ClaimHeader]) -> Result<ClaimHeader, Problem> {
+    let at = format!("{field}.header");
+    let header = header_name(&entry.header).filter(|_| !entry.header.contains('_')).ok_or_else(|| {
+        Problem::invalid(
+            &at,
+            format_args!(
+                "{} must be letters, digits and -, and no header that HTTP or the gateway uses itself",
+                super::field::quote(&entry.header)
+            ),
+        )
+    })?;
+    if header == *token {
+        return Err(Problem::invalid(&at, "must not be the header that carries the token (spec.token.header)"));
+    }
+    if others.iter().any(|other| other.header == header) {
+        return Err(Problem::invalid(&at, format_args!("{header} is named twice; each header once, whatever its case")));
+    }
+    let claim = claim_name(field, entry.claim.as_deref(), entry.claim_path.as_deref())?;
+    Ok(ClaimHeader { header, claim, repeat: entry.arrays == Arrays::Repeat })
+}
+
+/// A claim is named by exactly one of its two fields.
+pub(super) fn claim_name(field: &str, claim: Option<&str>, path: Option<&[String]>) -> Result<ClaimName, Problem> {
+    let fits = |key: &str| (1..=256).contains(&key.len());
+    match (claim, path) {
+        (Some(key), None) if fits(key) => Ok(ClaimName::Key(key.into())),
+        (None, Some(path)) if (1..=8).contains(&path.len()) && path.iter().all(|key| fits(key)) => {
+            Ok(ClaimName::Path(path.iter().map(|key| Arc::from(key.as_str())).collect()))
+        }
+        _ => Err(Problem::invalid(field, "exactly one of claim (one literal key) and claimPath (1 to 8 keys) is required")),
+    }
+}
+
+/// A header that claims may be written to (J109), in whatever spelling.
+fn header_name(text: &str) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(text.as_bytes()).ok().filter(|_| text.len() <= MAX_NAME)?;
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let folded = name.as_str().replace('_', "-");
+    let forbidden = FORBIDDEN_CLAIM_HEADERS.contains(&folded.as_str());
+    (text.bytes().all(allowed) && !forbidden).then_some(name)
+}

@@ -1,0 +1,178 @@
+//! Who owns a host: one namespace, with every path and method (P69, P70).
+//!
+//! Every object that names a host claims it, and with a wildcard every name it covers. The strongest claim among those that
+//! cover a host decides: a claim remembered in `status.hosts` by its age, then an object by its own age, then its name.
+//! `*` is a wildcard that covers every host.
+
+use super::{
+    inputs::{EndpointObject, Ownership},
+    verdict::Reason,
+};
+use crate::routing::HostPattern;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A host that an object names, or is taken to name.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wish {
+    pub(super) pattern: HostPattern,
+    /// The object's hosts could not be read: this is only where its rules refuse, and it wins against nobody.
+    pub(super) guessed: bool,
+}
+
+/// Answers who owns a host.
+#[derive(Debug)]
+pub(super) struct Owners<'a> {
+    /// Strongest first.
+    claims: HashMap<HostPattern, Vec<Claim<'a>>>,
+    rules: Rules<'a>,
+}
+
+/// Why an object gets no rule under a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+/// Smaller is stronger.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim<'a> {
+    strength: Strength,
+    created: i64,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strength {
+    Held { since: i64 },
+    Named,
+    Guessed,
+}
+
+/// What the installation says about hosts.
+#[derive(Debug)]
+struct Rules<'a> {
+    catch_all: &'a [String],
+    any_binding: bool,
+    bound: BTreeMap<HostPattern, BTreeSet<&'a str>>,
+}
+
+// === impl Owners ===
+
+impl<'a> Owners<'a> {
+    pub(super) fn new<'w>(wishes: impl Iterator<Item = (&'a EndpointObject, &'w [Wish])>, ownership: &'a Ownership) -> Self {
+        let rules = Rules::new(ownership);
+        let mut claims: HashMap<HostPattern, Vec<Claim<'a>>> = HashMap::new();
+        for (object, wish) in wishes.flat_map(|(object, wishes)| wishes.iter().map(move |wish| (object, wish))) {
+            if rules.check(&object.namespace, &wish.pattern).is_ok() {
+                claims.entry(wish.pattern.clone()).or_default().push(Claim::new(object, wish));
+            }
+        }
+        claims.values_mut().for_each(|claims| claims.sort_unstable());
+        Self { claims, rules }
+    }
+
+    /// Whether rules of `namespace` are served under `host`.
+    ///
+    /// # Errors
+    /// Why not, for the object that names the host.
+    pub(super) fn check(&self, namespace: &str, host: &HostPattern) -> Result<(), Loss> {
+        self.rules.check(namespace, host)?;
+        match self.owner(host) {
+            Some((through, owner)) if owner.namespace != namespace => Err(Loss::owned(host, &through, owner)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Bound hosts without rules that a wider host's rules would serve although their namespace may not: they answer 404.
+    pub(super) fn reserved<'b>(&'b self, served: &'b BTreeMap<HostPattern, &str>) -> impl Iterator<Item = &'b HostPattern> {
+        self.rules.bound.keys().filter(|host| {
+            let reached = wider(host).find_map(|wide| served.get(&wide));
+            reached.is_some_and(|namespace| self.rules.check(namespace, host).is_err())
+        })
+    }
+
+    fn owner(&self, host: &HostPattern) -> Option<(HostPattern, &Claim<'a>)> {
+        let strongest = |wide: HostPattern| {
+            let claim = self.claims.get(&wide)?.iter().find(|claim| self.rules.check(claim.namespace, host).is_ok());
+            claim.map(|claim| (wide, claim))
+        };
+        wider(host).filter_map(strongest).min_by_key(|(_, claim)| *claim)
+    }
+}
+
+// === impl Claim ===
+
+impl<'a> Claim<'a> {
+    fn new(object: &'a EndpointObject, wish: &Wish) -> Self {
+        let strength = match wish.guessed {
+            true => Strength::Guessed,
+            false => held_since(object, &wish.pattern).map_or(Strength::Named, |since| Strength::Held { since }),
+        };
+        Self { strength, created: object.created, namespace: &object.namespace, name: &object.name }
+    }
+}
+
+/// A `since` before the object existed was not stamped by us.
+fn held_since(object: &EndpointObject, host: &HostPattern) -> Option<i64> {
+    let valid = object.claims.iter().filter(|claim| claim.since >= object.created);
+    valid.filter(|claim| HostPattern::parse(&claim.host).as_ref() == Ok(host)).map(|claim| claim.since).min()
+}
+
+// === impl Rules ===
+
+impl<'a> Rules<'a> {
+    fn new(ownership: &'a Ownership) -> Self {
+        let mut bound: BTreeMap<HostPattern, BTreeSet<&'a str>> = BTreeMap::new();
+        for binding in &ownership.bindings {
+            for host in binding.hosts.iter().filter_map(|host| HostPattern::parse(host).ok()) {
+                bound.entry(host).or_default().extend(binding.namespaces.iter().map(String::as_str));
+            }
+        }
+        Self { catch_all: &ownership.catch_all_namespaces, any_binding: !ownership.bindings.is_empty(), bound }
+    }
+
+    /// The narrowest binding that covers a host decides.
+    fn check(&self, namespace: &str, host: &HostPattern) -> Result<(), Loss> {
+        if *host == HostPattern::Any && !self.catch_all.is_empty() && !self.catch_all.iter().any(|n| n == namespace) {
+            return Err(Loss::not_allowed(format!(
+                "spec.hosts: namespace {namespace} is not in catchAllNamespaces and may not serve *; name the hosts it serves"
+            )));
+        }
+        let bound = || wider(host).find_map(|wide| self.bound.get(&wide));
+        match self.any_binding && !bound().is_some_and(|namespaces| namespaces.contains(namespace)) {
+            true => Err(Loss::not_allowed(format!(
+                "spec.hosts: no hostBinding lets namespace {namespace} serve {host}; ask for one or name a host bound to it"
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+// === impl Loss ===
+
+impl Loss {
+    fn owned(host: &HostPattern, through: &HostPattern, owner: &Claim<'_>) -> Self {
+        let through = if host == through { String::new() } else { format!(" through {through}") };
+        let message = format!(
+            "spec.hosts: {host} is owned by namespace {}{through}; a host belongs to the namespace that claimed it first",
+            owner.namespace
+        );
+        Self { reason: Reason::HostOwned, message }
+    }
+
+    fn not_allowed(message: String) -> Self {
+        Self { reason: Reason::HostNotAllowed, message }
+    }
+}
+
+/// The patterns that cover `host`, narrowest first, itself included.
+fn wider(host: &HostPattern) -> impl Iterator<Item = HostPattern> {
+    let wildcard = match host {
+        HostPattern::Exact(name) => name.split_once('.').map(|(_, parent)| HostPattern::Wildcard(parent.into())),
+        HostPattern::Wildcard(_) | HostPattern::Any => None,
+    };
+    let any = (*host != HostPattern::Any).then_some(HostPattern::Any);
+    [Some(host.clone()), wildcard, any].into_iter().flatten()
+}

@@ -1,0 +1,111 @@
+//! From Kubernetes' objects to the parts that matter. Total: what is absent or unreadable becomes empty.
+
+use super::inputs::{EndpointObject, HostClaim, ServiceObject, ServicePort};
+use k8s_openapi::{
+    api::core::v1::{self, Service},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    jiff::Timestamp,
+};
+use serde_json::Value;
+
+// === impl EndpointObject ===
+
+impl EndpointObject {
+    /// `data` is the object without its metadata: `spec` and `status` are looked at.
+    pub fn from_parts(metadata: &ObjectMeta, data: &Value) -> Self {
+        Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
+            spec: data.get("spec").cloned().unwrap_or_default(),
+            claims: claims(data),
+        }
+    }
+}
+
+fn claims(data: &Value) -> Vec<HostClaim> {
+    let hosts = data.pointer("/status/hosts").and_then(Value::as_array);
+    hosts.into_iter().flatten().filter_map(claim).collect()
+}
+
+fn claim(entry: &Value) -> Option<HostClaim> {
+    let since: Timestamp = entry.get("since")?.as_str()?.parse().ok()?;
+    Some(HostClaim { host: entry.get("host")?.as_str()?.to_owned(), since: since.as_second() })
+}
+
+// === impl ServiceObject ===
+
+impl From<&Service> for ServiceObject {
+    fn from(service: &Service) -> Self {
+        let spec = service.spec.clone().unwrap_or_default();
+        Self {
+            namespace: service.metadata.namespace.clone().unwrap_or_default(),
+            name: service.metadata.name.clone().unwrap_or_default(),
+            external_name: spec.type_.as_deref() == Some("ExternalName"),
+            ports: spec.ports.iter().flatten().filter_map(service_port).collect(),
+        }
+    }
+}
+
+/// `None` for what no HTTP request can reach.
+fn service_port(port: &v1::ServicePort) -> Option<ServicePort> {
+    let tcp = port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
+    let number = u16::try_from(port.port).ok().filter(|number| tcp && *number != 0)?;
+    Some(ServicePort { name: port.name.clone().unwrap_or_default(), number, app_protocol: port.app_protocol.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_endpoint_keeps_its_spec_unread_and_its_readable_claims() {
+        let metadata: ObjectMeta = serde_json::from_value(json!({
+            "name": "pe", "namespace": "shop", "uid": "u", "generation": 3, "creationTimestamp": "1970-01-01T00:01:40Z",
+        }))
+        .unwrap();
+        let hosts = json!([{"host": "a.example", "since": "1970-01-01T00:02:00Z"}, {"host": "b"}, {"host": 5, "since": ""}, 7]);
+        let object = EndpointObject::from_parts(&metadata, &json!({"spec": {"anything": [1]}, "status": {"hosts": hosts}}));
+        assert_eq!((object.namespace.as_str(), object.name.as_str(), object.generation, object.created), ("shop", "pe", 3, 100));
+        assert_eq!(object.spec, json!({"anything": [1]}));
+        assert_eq!(object.claims, [HostClaim { host: "a.example".into(), since: 120 }]);
+    }
+
+    #[test]
+    fn an_endpoint_of_nothing_is_an_empty_object() {
+        for data in [json!(null), json!({"spec": null, "status": {"hosts": {}}}), json!([])] {
+            let object = EndpointObject::from_parts(&ObjectMeta::default(), &data);
+            assert_eq!((object.spec, object.claims), (Value::Null, vec![]), "{data}");
+        }
+    }
+
+    #[test]
+    fn a_service_keeps_the_ports_that_http_can_reach() {
+        let service: Service = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"ports": [
+                {"name": "http", "port": 80, "appProtocol": "http"}, {"name": "dns", "port": 53, "protocol": "UDP"}, {"port": 70000}, {"port": 81},
+            ]},
+        }))
+        .unwrap();
+        let port = |name: &str, number, app_protocol: Option<&str>| ServicePort {
+            name: name.into(),
+            number,
+            app_protocol: app_protocol.map(str::to_owned),
+        };
+        let object = ServiceObject::from(&service);
+        assert_eq!(object.ports, [port("http", 80, Some("http")), port("", 81, None)]);
+        assert!(!object.external_name);
+        assert!(ServiceObject::from(&Service::default()).ports.is_empty());
+    }
+
+    #[test]
+    fn p66_an_external_name_is_known_as_one() {
+        let service: Service =
+            serde_json::from_value(json!({"metadata": {}, "spec": {"type": "ExternalName", "externalName": "x.example"}})).unwrap();
+        assert!(ServiceObject::from(&service).external_name);
+    }
+}

@@ -1,0 +1,139 @@
+//! From one object to its rules: each object for itself, so that no other is harmed by what is in it.
+
+use super::{
+    auth,
+    backend::Services,
+    headers,
+    host::Wish,
+    inputs::EndpointObject,
+    report::{Problem, Report},
+    require,
+    route::{self, Rule, Shared},
+    salvage::{self, Hosts, Place},
+    spec, token,
+};
+use crate::{
+    api::ProtectedEndpointSpec,
+    jwt::Provider,
+    routing::{HostPattern, Plan, Refusal, RuleId},
+};
+use http::{HeaderName, header};
+use serde_json::Value;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// One object, compiled as far as that needs no other object.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Resource {
+    pub(super) wishes: Vec<Wish>,
+    pub(super) rules: Vec<Rule>,
+    /// Headers of its claims: nobody in the namespace may send them.
+    pub(super) managed: Vec<HeaderName>,
+    /// Where its keys come from, when a rule needs some.
+    pub(super) provider: Option<Provider>,
+    pub(super) report: Report,
+}
+
+/// Compiles one object by itself.
+pub(super) type Compiler = dyn Fn(&EndpointObject, &Services<'_>) -> Resource;
+
+const MAX_HOSTS: usize = 64;
+const MAX_RULES: usize = 128;
+
+/// The installation that an object asks for.
+pub(super) fn class(object: &EndpointObject) -> &str {
+    object.spec.get("className").and_then(Value::as_str).unwrap_or("portcullis")
+}
+
+/// Runs `compiler`; should it panic, the object's rules refuse at their places (K14).
+pub(super) fn isolated(object: &EndpointObject, services: &Services<'_>, compiler: &Compiler) -> Resource {
+    let problem = || Problem::invalid("spec", "Portcullis failed on this object, which is a fault of Portcullis; please report it");
+    let salvaged = || refused(object, salvage::hosts(object), Refusal::InvalidSpec, vec![problem()]);
+    let compiled = catch_unwind(AssertUnwindSafe(|| compiler(object, services)));
+    let compiled = compiled.or_else(|_| catch_unwind(AssertUnwindSafe(salvaged)));
+    compiled.unwrap_or_else(|_| refused_everywhere(object, vec![Wish { pattern: HostPattern::Any, guessed: true }], problem()))
+}
+
+/// Compiles one object.
+pub(super) fn compile(object: &EndpointObject, services: &Services<'_>) -> Resource {
+    let hosts = salvage::hosts(object);
+    if let Some(problem) = oversized(hosts.wishes.len(), salvage::rules(&object.spec).len()) {
+        return refused_everywhere(object, hosts.wishes, problem);
+    }
+    match spec::read(&object.spec) {
+        Ok(spec) if hosts.named => sound(object, &spec, hosts, services),
+        Ok(_) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
+        Err(unreadable) => refused(object, hosts, unreadable.refusal, unreadable.problems),
+    }
+}
+
+fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, services: &Services<'_>) -> Resource {
+    let mut report = Report::default();
+    hosts.problems.into_iter().for_each(|problem| report.invalid(problem));
+    let shared = shared(object, spec, services, &mut report);
+    let raw = salvage::rules(&object.spec);
+    let rules = spec.rules.iter().zip(raw).enumerate();
+    let rules: Vec<_> = rules.map(|(index, (rule, raw))| route::compile(&shared, index, rule, raw, &mut report)).collect();
+    if shared.auth.is_none() || shared.require.is_none() {
+        report.note("until that is corrected, rules with access Token answer 503; Public ones are served".to_owned());
+    }
+    let provider = shared.auth.map(|auth| auth.provider).filter(|_| rules.iter().any(|rule| rule.needs_keys));
+    Resource { wishes: hosts.wishes, rules, managed: headers::named(&object.spec), provider, report }
+}
+
+fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services: &'a Services<'a>, report: &mut Report) -> Shared<'a> {
+    let auth = auth::compile(&spec.auth0, report);
+    let credentials = token::compile(&spec.token, report);
+    let token_header = credentials.as_ref().map_or(&header::AUTHORIZATION, |credentials| &credentials.header);
+    let claim_headers = headers::compile("spec.claimHeaders", &spec.claim_headers, token_header, report);
+    Shared {
+        namespace: object.namespace.as_str().into(),
+        name: object.name.as_str().into(),
+        timeout: report.keep(route::endpoint_timeout(spec)),
+        require: require::compile("spec.require", spec.require.as_ref(), report),
+        spec,
+        services,
+        auth,
+        credentials,
+        claim_headers,
+    }
+}
+
+/// Every rule refuses where it stands, as far as that can be made out.
+fn refused(object: &EndpointObject, hosts: Hosts, refusal: Refusal, problems: Vec<Problem>) -> Resource {
+    let rules = salvage::rules(&object.spec).into_iter().enumerate();
+    let named = |rule: &Value, index| route::rule_name(rule.get("name").and_then(Value::as_str), index);
+    let rules = rules.map(|(index, rule)| refused_rule(object, named(rule, index), salvage::place(rule), refusal)).collect();
+    refused_at(object, hosts.wishes, rules, problems.into_iter().chain(hosts.problems))
+}
+
+/// Nothing of the object is looked at.
+fn refused_everywhere(object: &EndpointObject, wishes: Vec<Wish>, problem: Problem) -> Resource {
+    let rule = refused_rule(object, route::rule_name(None, 0), salvage::everywhere(), Refusal::InvalidSpec);
+    refused_at(object, wishes, vec![rule], std::iter::once(problem))
+}
+
+fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: Refusal) -> Rule {
+    let id = RuleId { namespace: object.namespace.as_str().into(), name: object.name.as_str().into(), rule };
+    Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false, public: false }
+}
+
+fn refused_at(object: &EndpointObject, wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {
+    let mut report = Report::default();
+    problems.for_each(|problem| report.invalid(problem));
+    report.unresolved(Problem::invalid("spec", "Services are looked up once the spec can be read"));
+    report.note("until that is corrected, every rule of this resource answers 503".to_owned());
+    Resource { wishes, rules, managed: headers::named(&object.spec), provider: None, report }
+}
+
+/// More hosts or rules than any schema allowed: the cost of their product is not paid.
+fn oversized(hosts: usize, rules: usize) -> Option<Problem> {
+    let problem = |field, max, len| Problem::invalid(field, format_args!("must have at most {max} entries, not {len}"));
+    match (hosts > MAX_HOSTS, rules > MAX_RULES) {
+        (true, _) => Some(problem("spec.hosts", MAX_HOSTS, hosts)),
+        (false, true) => Some(problem("spec.rules", MAX_RULES, rules)),
+        (false, false) => None,
+    }
+}

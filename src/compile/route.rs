@@ -1,0 +1,211 @@
+//! From one rule to its place in the table and what happens there.
+
+use super::{
+    auth::Auth,
+    backend::Services,
+    field, headers,
+    report::{Problem, Report},
+    require,
+    salvage::{self, Place},
+};
+use crate::{
+    api::{self, PathType, ProtectedEndpointSpec},
+    authz::{Line, Public, Requirement},
+    routing::{
+        Access, BackendId, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, TokenPolicy, Upstream,
+    },
+};
+use http::Method;
+use serde_json::Value;
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+/// One rule, compiled; under which hosts it stands is decided later.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rule {
+    pub(super) id: RuleId,
+    pub(super) place: Place,
+    pub(super) plan: Plan,
+    /// Asks for a token, with an auth block that is sound.
+    pub(super) needs_keys: bool,
+    pub(super) public: bool,
+}
+
+/// What the rules of one object share. A part that is not sound is `None`, and is in the report already.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+    pub(super) spec: &'a ProtectedEndpointSpec,
+    pub(super) services: &'a Services<'a>,
+    pub(super) auth: Option<Auth>,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) require: Option<Vec<Line>>,
+    pub(super) claim_headers: Option<Vec<ClaimHeader>>,
+}
+
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_METHODS: usize = 16;
+
+/// Compiles the rule at `index`; `raw` is the same rule as it is stored.
+pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: &Value, report: &mut Report) -> Rule {
+    let compiler = RuleCompiler { shared, field: format!("spec.rules[{index}]"), rule };
+    let place = compiler.place(report);
+    let plan = compiler.plan(place.is_some(), report);
+    Rule {
+        id: RuleId { namespace: Arc::clone(&shared.namespace), name: Arc::clone(&shared.name), rule: compiler.name(index, report) },
+        place: place.unwrap_or_else(|| salvage::place(raw)),
+        plan: plan.map_or_else(Plan::Refuse, |serve| Plan::Serve(Box::new(serve))),
+        needs_keys: shared.auth.is_some() && rule.access == api::Access::Token,
+        public: rule.access == api::Access::Public,
+    }
+}
+
+pub(super) fn timeout(field: &str, value: Option<&api::Duration>, default: Duration) -> Result<Duration, Problem> {
+    field::duration(field, value, default, TIMEOUT)
+}
+
+pub(super) fn endpoint_timeout(spec: &ProtectedEndpointSpec) -> Result<Duration, Problem> {
+    timeout("spec.timeout", spec.timeout.as_ref(), DEFAULT_TIMEOUT)
+}
+
+/// `rules[].name`, when it is a name; else the rule's place in the list.
+pub(super) fn rule_name(name: Option<&str>, index: usize) -> Arc<str> {
+    name.filter(|name| field::is_label(name)).map_or_else(|| format!("rules[{index}]").into(), Arc::from)
+}
+
+struct RuleCompiler<'a> {
+    shared: &'a Shared<'a>,
+    field: String,
+    rule: &'a api::Rule,
+}
+
+// === impl RuleCompiler ===
+
+impl RuleCompiler<'_> {
+    fn at(&self, name: &str) -> String {
+        format!("{}.{name}", self.field)
+    }
+
+    /// Of two rules with one name the second is known by its index.
+    fn name(&self, index: usize, report: &mut Report) -> Arc<str> {
+        let Some(name) = self.rule.name.as_deref() else { return rule_name(None, index) };
+        let earlier = self.shared.spec.rules.iter().take(index).any(|rule| rule.name.as_deref() == Some(name));
+        if earlier || !field::is_label(name) {
+            let what = if earlier {
+                "names another rule already; each name once"
+            } else {
+                "must be a DNS label: lower-case letters, digits and -"
+            };
+            report.invalid(Problem::invalid(&self.at("name"), format_args!("{} {what}", field::quote(&name))));
+        }
+        rule_name(Some(name).filter(|_| !earlier), index)
+    }
+
+    fn place(&self, report: &mut Report) -> Option<Place> {
+        let path = report.keep(field::path(&self.at("path"), &self.rule.path));
+        let methods = report.keep(self.methods());
+        Some(Place { spots: vec![(self.kind(), path?)], methods: vec![methods?] })
+    }
+
+    fn kind(&self) -> PathKind {
+        match self.rule.path_type {
+            PathType::Exact => PathKind::Exact,
+            PathType::Prefix => PathKind::Prefix,
+        }
+    }
+
+    fn methods(&self) -> Result<Vec<Method>, Problem> {
+        let names = &self.rule.methods;
+        let methods: Vec<_> = names.iter().filter_map(|name| salvage::method(name)).collect();
+        match methods.len() == names.len() && names.len() <= MAX_METHODS {
+            true => Ok(methods),
+            false => Err(Problem::invalid(
+                &self.at("methods"),
+                "must be 1 to 16 methods in capitals, such as GET or POST; CONNECT and TRACE are never served",
+            )),
+        }
+    }
+
+    /// Every part is looked at, so that the report is whole; then the worst decides.
+    fn plan(&self, placed: bool, report: &mut Report) -> Result<Serve, Refusal> {
+        let timeout = self.timeout(report);
+        let rewrite = report.keep(self.rewrite());
+        let access = self.access(report);
+        let backend = self.backend(report);
+        let shared = self.shared.credentials.as_ref().zip(self.shared.claim_headers.as_ref());
+        let (credentials, _) = shared.filter(|_| placed).ok_or(Refusal::InvalidSpec)?;
+        let (timeout, rewrite) = timeout.zip(rewrite).ok_or(Refusal::InvalidSpec)?;
+        let (access, backend) = (access?, backend?);
+        Ok(Serve { access, credentials: credentials.clone(), upstream: Upstream { backend, timeout, rewrite } })
+    }
+
+    /// An endpoint's broken timeout breaks every rule, also those with one of their own.
+    fn timeout(&self, report: &mut Report) -> Option<Duration> {
+        self.shared.timeout.and_then(|default| report.keep(timeout(&self.at("timeout"), self.rule.timeout.as_ref(), default)))
+    }
+
+    fn rewrite(&self) -> Result<Option<Rewrite>, Problem> {
+        let Some(text) = self.rule.rewrite.as_deref() else { return Ok(None) };
+        let with: Arc<str> = field::path(&self.at("rewrite"), text)?.as_str().into();
+        let matched = || field::readable_path(&self.rule.path).map_or(0, |path| matched_length(&path));
+        Ok(Some(match self.kind() {
+            PathKind::Exact => Rewrite::Replace(with),
+            PathKind::Prefix => Rewrite::ReplacePrefix { matched: matched(), with },
+        }))
+    }
+
+    fn access(&self, report: &mut Report) -> Result<Access, Refusal> {
+        let lines = require::compile(&self.at("require"), self.rule.require.as_ref(), report);
+        let token = self.shared.credentials.as_ref().map(|credentials| &credentials.header);
+        let token = token.unwrap_or(&http::header::AUTHORIZATION);
+        let headers = headers::compile(&self.at("claimHeaders"), &self.rule.claim_headers, token, report);
+        let headers = headers.ok_or(Refusal::InvalidSpec);
+        match self.rule.access {
+            api::Access::Public => self.public(report).and_then(|public| headers.map(|_| public)),
+            api::Access::Token => self.token(lines, headers?),
+        }
+    }
+
+    fn public(&self, report: &mut Report) -> Result<Access, Refusal> {
+        if self.rule.require.is_some() {
+            let what = "does not go with access Public: no token is read there; use access Token, or leave require out";
+            report.invalid(Problem::invalid(&self.at("require"), what));
+            return Err(Refusal::InvalidSpec);
+        }
+        Ok(Access::Public(Public::declared()))
+    }
+
+    fn token(&self, lines: Option<Vec<Line>>, headers: Vec<ClaimHeader>) -> Result<Access, Refusal> {
+        let auth = self.shared.auth.as_ref().ok_or(Refusal::InvalidAuth)?;
+        let (common, own) = self.shared.require.as_ref().zip(lines).ok_or(Refusal::InvalidAuth)?;
+        let common_headers = self.shared.claim_headers.as_deref().ok_or(Refusal::InvalidSpec)?;
+        Ok(Access::Token(Box::new(TokenPolicy {
+            provider: auth.provider.id.clone(),
+            checks: Arc::clone(&auth.checks),
+            max_staleness: auth.max_staleness,
+            requirement: Requirement { lines: common.iter().cloned().chain(own).collect() },
+            claim_headers: headers::merge(common_headers, headers),
+        })))
+    }
+
+    fn backend(&self, report: &mut Report) -> Result<BackendId, Refusal> {
+        let own = self.rule.backend.as_ref().map(|backend| (self.at("backend"), backend));
+        let common = || self.shared.spec.backend.as_ref().map(|backend| ("spec.backend".to_owned(), backend));
+        let Some((field, backend)) = own.or_else(common) else {
+            report.invalid(Problem::invalid(&self.at("backend"), "is required here or in spec.backend"));
+            return Err(Refusal::InvalidSpec);
+        };
+        let resolved = self.shared.services.resolve(&self.shared.namespace, &field, backend);
+        resolved.map_err(|problem| {
+            report.unresolved(problem);
+            Refusal::InvalidBackend
+        })
+    }
+}
+
+/// Bytes of a Prefix that a rewrite replaces: without its trailing slash.
+fn matched_length(path: &CanonicalPath<'_>) -> usize {
+    path.as_str().trim_end_matches('/').len()
+}

@@ -1,0 +1,161 @@
+//! A stored spec, read strictly: nothing is skipped that the author may have meant to restrict something.
+
+use super::{field::quote, report::Problem, verdict::Reason};
+use crate::{api::ProtectedEndpointSpec, routing::Refusal};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Why a spec cannot be read: every rule of it then refuses.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unreadable {
+    pub(super) refusal: Refusal,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Lists that may be empty; and the audience, which has a check of its own.
+const MAY_BE_EMPTY: [&str; 2] = ["claimHeaders", "audience"];
+
+/// Reads `value`, knows every field of it, and finds nothing empty that would widen what it was to narrow.
+pub(super) fn read(value: &Value) -> Result<ProtectedEndpointSpec, Unreadable> {
+    let mut unknown = Vec::new();
+    let mut track = serde_path_to_error::Track::new();
+    let mut note = |path: serde_ignored::Path<'_>| unknown.push(unknown_field(&path));
+    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+    let spec = ProtectedEndpointSpec::deserialize(serde_ignored::Deserializer::new(tracked, &mut note));
+    let spec = spec.map_err(|error| unreadable_value(&track.path(), &error))?;
+    match (unknown.is_empty(), empty_fields("spec", value)) {
+        (false, _) => Err(Unreadable { refusal: Refusal::UnsupportedField, problems: unknown }),
+        (true, empty) if !empty.is_empty() => Err(Unreadable { refusal: Refusal::InvalidSpec, problems: empty }),
+        (true, _) => Ok(spec),
+    }
+}
+
+fn unknown_field(path: &serde_ignored::Path<'_>) -> Problem {
+    Problem::new(
+        Reason::UnsupportedField,
+        &field_path(path),
+        "this version does not know this field; correct or remove it, or upgrade Portcullis",
+    )
+}
+
+fn unreadable_value(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Unreadable {
+    let (field, text) = (format!("spec.{path}").replace(".[", "[").trim_end_matches('.').to_owned(), error.to_string());
+    let (refusal, reason) = match text.starts_with("unknown variant") || text.starts_with("unknown field") {
+        true => (Refusal::UnsupportedField, Reason::UnsupportedField),
+        false => (Refusal::InvalidSpec, Reason::Invalid),
+    };
+    Unreadable { refusal, problems: vec![Problem::new(reason, &field, text)] }
+}
+
+fn field_path(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => "spec".to_owned(),
+        Path::Seq { parent, index } => format!("{}[{index}]", field_path(parent)),
+        Path::Map { parent, key } => format!("{}.{}", field_path(parent), quote_key(key)),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => field_path(parent),
+    }
+}
+
+fn quote_key(key: &str) -> String {
+    match key.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        true => key.to_owned(),
+        false => quote(&key),
+    }
+}
+
+/// A list or value that a template left empty: `methods: []` would read as every method.
+fn empty_fields(field: &str, value: &Value) -> Vec<Problem> {
+    let empty = |what: &str| vec![Problem::invalid(field, format_args!("must not be {what}; leave it out or fill it in"))];
+    match value {
+        Value::Null => empty("null"),
+        Value::Array(items) if items.is_empty() && !MAY_BE_EMPTY.iter().any(|name| field.ends_with(name)) => empty("an empty list"),
+        Value::Array(items) => items.iter().enumerate().flat_map(|(n, item)| empty_item(field, n, item)).collect(),
+        Value::Object(fields) => fields.iter().flat_map(|(key, value)| empty_field(field, key, value)).collect(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![],
+    }
+}
+
+/// Names are made only where there is something to look into.
+fn empty_item(field: &str, index: usize, item: &Value) -> Vec<Problem> {
+    match is_leaf(item) {
+        true => vec![],
+        false => empty_fields(&format!("{field}[{index}]"), item),
+    }
+}
+
+fn empty_field(field: &str, key: &str, value: &Value) -> Vec<Problem> {
+    match is_leaf(value) {
+        true => vec![],
+        false => empty_fields(&format!("{field}.{key}"), value),
+    }
+}
+
+fn is_leaf(value: &Value) -> bool {
+    matches!(value, Value::Bool(_) | Value::Number(_) | Value::String(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sound() -> Value {
+        json!({
+            "hosts": ["a.example"],
+            "auth0": {"domain": "t.auth0.com", "audience": ["a"]},
+            "backend": {"service": "s", "port": 80},
+            "rules": [{"path": "/"}, {"path": "/b", "claimHeaders": [{"header": "X-A", "claim": "a"}]}],
+        })
+    }
+
+    #[test]
+    fn a_sound_spec_is_read() {
+        assert!(read(&sound()).is_ok());
+    }
+
+    #[test]
+    fn k28_what_this_version_does_not_know_is_named() {
+        use Refusal::{InvalidSpec, UnsupportedField};
+        let cases = [
+            ("top", "/extra", json!(1), UnsupportedField, "spec.extra: "),
+            ("nested", "/auth0/secretRef", json!({"name": "x"}), UnsupportedField, "spec.auth0.secretRef: "),
+            ("optional", "/backend/weight", json!(1), UnsupportedField, "spec.backend.weight: "),
+            ("in a rule", "/rules/1/escapedSlashes", json!("Keep"), UnsupportedField, "spec.rules[1].escapedSlashes: "),
+            ("deep", "/rules/1/claimHeaders/0/x.y", json!(1), UnsupportedField, "spec.rules[1].claimHeaders[0].\"x.y\": "),
+            ("enum", "/auth0/alg", json!("HS256"), UnsupportedField, "spec.auth0.alg: unknown variant `HS256`"),
+            ("enum in a rule", "/rules/0/access", json!("Optional"), UnsupportedField, "spec.rules[0].access: unknown variant"),
+            ("scheme", "/backend/scheme", json!("h2c"), UnsupportedField, "spec.backend.scheme: unknown variant"),
+            ("type", "/rules/0/methods", json!("GET"), InvalidSpec, "spec.rules[0].methods: invalid type"),
+            ("type of a list's item", "/hosts/0", json!(5), InvalidSpec, "spec.hosts[0]: invalid type"),
+            ("port", "/backend/port", json!(70000), InvalidSpec, "spec.backend.port: must be a port number"),
+            ("null", "/require", json!(null), InvalidSpec, "spec.require: must not be null"),
+            ("null in an option", "/backend", json!(null), InvalidSpec, "spec.backend: must not be null"),
+            ("empty hosts", "/hosts", json!([]), InvalidSpec, "spec.hosts: must not be an empty list"),
+            ("empty methods", "/rules/0/methods", json!([]), InvalidSpec, "spec.rules[0].methods: must not be an empty list"),
+            ("empty scopes", "/require", json!({"scopes": []}), InvalidSpec, "spec.require.scopes: must not be an empty list"),
+            ("no rules", "/rules", json!([]), InvalidSpec, "spec.rules: must not be an empty list"),
+        ];
+        for (name, pointer, value, refusal, message) in cases {
+            let mut spec = sound();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            match spec.pointer_mut(parent).unwrap() {
+                Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
+                parent => parent[key] = value,
+            }
+            let unreadable = read(&spec).unwrap_err();
+            assert_eq!(unreadable.refusal, refusal, "{name}");
+            let got = &unreadable.problems.first().unwrap().message;
+            assert!(got.starts_with(message), "{name}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_spec_of_nothing_is_unreadable() {
+        for spec in [json!(null), json!([]), json!("x"), json!({})] {
+            let unreadable = read(&spec).unwrap_err();
+            assert_eq!(unreadable.refusal, Refusal::InvalidSpec, "{spec}");
+            assert!(unreadable.problems.first().unwrap().message.starts_with("spec: "), "{spec}: {unreadable:?}");
+        }
+    }
+}
