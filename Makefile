@@ -9,9 +9,9 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # Static, so that the image is this one file. The explicit target keeps the flag away from proc macros.
 BINARY := target/$(HOST)/release/portcullis
 
-.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test demo manifests crds
+.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test demo manifests kubectl-docs crds
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: packages tools ## Debian packages (root or sudo), cargo-deny, the cluster's binaries; does again only what is missing
 	$(CLUSTER) build
@@ -62,6 +62,9 @@ demo: ## tenant, backend and gateway in one process, and three curl commands to 
 manifests: ## the chart's golden files and manifests/portcullis.yaml, written anew
 	$(CLUSTER) build helm
 	BLESS=1 cargo test --locked --quiet --test chart
+
+kubectl-docs: ## docs/kubectl.md, written anew by the end-to-end run
+	KUBECTL_DOCS=docs/kubectl.md tests/cluster/e2e $(BINARY)
 
 crds: ## crds/ and the chart's copy, written anew
 	cargo run --locked --quiet -- crd >crds/protectedendpoints.yaml.new
