@@ -13,7 +13,7 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{fmt::Display, ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// A sound auth block.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +34,8 @@ const MAX_CA_BUNDLE: usize = 32 * 1024;
 /// `None` when any part of the block is wrong: all of that is then in `report`.
 pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
     let domain = report.keep(domain(auth));
-    let issuer = report.keep(url("spec.auth0.issuer", auth.issuer.as_deref()));
-    let jwks_url = report.keep(url("spec.auth0.jwksUrl", auth.jwks_url.as_deref()));
+    let issuer = report.keep(url(&"spec.auth0.issuer", auth.issuer.as_deref()));
+    let jwks_url = report.keep(url(&"spec.auth0.jwksUrl", auth.jwks_url.as_deref()));
     let audience = report.keep(audience(&auth.audience));
     let ca_bundle = report.keep(ca_bundle(auth.ca_bundle.as_deref()));
     let refresh = report.keep(duration("jwksCacheDuration", auth.jwks_cache_duration.as_ref(), REFRESH));
@@ -59,11 +59,11 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
 fn domain(auth: &Auth0) -> Result<Option<String>, Problem> {
     let Some(text) = auth.domain.as_deref() else { return Ok(None) };
     let want = "must be the tenant's public DNS name, such as TENANT.eu.auth0.com";
-    let wrong = || Problem::invalid("spec.auth0.domain", format_args!("{want}, not {}", field::quote(text)));
+    let wrong = || Problem::invalid(&"spec.auth0.domain", format_args!("{want}, not {}", field::quote(text)));
     issuer::domain(text).map(Some).ok_or_else(wrong)
 }
 
-fn url<'a>(field: &str, text: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
+fn url<'a>(field: &dyn Display, text: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
     match text {
         Some(text) if !is_https_url(text) => {
             let want = "must be an https URL without user and fragment, such as https://login.example.com/";
@@ -79,13 +79,13 @@ fn source(domain: Option<&str>, issuer: Option<&str>, jwks_url: Option<&str>) ->
     let issuer = issuer.map(str::to_owned).or_else(|| from_domain(""));
     let jwks_url = jwks_url.map(str::to_owned).or_else(|| from_domain(".well-known/jwks.json"));
     let missing = "is required, such as TENANT.eu.auth0.com; or, for an issuer other than Auth0, both issuer and jwksUrl";
-    issuer.zip(jwks_url).ok_or_else(|| Problem::invalid("spec.auth0.domain", missing))
+    issuer.zip(jwks_url).ok_or_else(|| Problem::invalid(&"spec.auth0.domain", missing))
 }
 
 fn audience(list: &[String]) -> Result<Vec<String>, Problem> {
     match list.is_empty() {
-        true => Err(Problem::invalid("spec.auth0.audience", "must name at least one audience, such as https://api.example.com")),
-        false => field::texts("spec.auth0.audience", list, 16, 512).map(|()| list.to_vec()),
+        true => Err(Problem::invalid(&"spec.auth0.audience", "must name at least one audience, such as https://api.example.com")),
+        false => field::texts(&"spec.auth0.audience", list, 16, 512).map(|()| list.to_vec()),
     }
 }
 
@@ -94,13 +94,13 @@ fn duration(
     value: Option<&api::Duration>,
     (default, bounds): (Duration, RangeInclusive<Duration>),
 ) -> Result<Duration, Problem> {
-    field::duration(&format!("spec.auth0.{name}"), value, default, bounds)
+    field::duration(&format_args!("spec.auth0.{name}"), value, default, bounds)
 }
 
 /// At least one certificate must be one that can be trusted; a bundle without would fail every fetch.
 fn ca_bundle(pem: Option<&str>) -> Result<Option<Arc<str>>, Problem> {
     let Some(pem) = pem else { return Ok(None) };
-    let wrong = |what: &str| Problem::invalid("spec.auth0.caBundle", what);
+    let wrong = |what: &str| Problem::invalid(&"spec.auth0.caBundle", what);
     if pem.len() > MAX_CA_BUNDLE {
         return Err(wrong("must be at most 32 KiB"));
     }

@@ -10,7 +10,7 @@ use crate::{
     api::{Backend, Port},
     routing::BackendId,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt::Display, sync::Arc};
 
 /// Services by namespace and name.
 #[derive(Debug)]
@@ -33,17 +33,16 @@ impl<'a> Services<'a> {
     }
 
     /// The Service port that `backend`, found at `field`, names in `namespace` (P68: no other can be named).
-    pub(super) fn resolve(&self, namespace: &Arc<str>, field: &str, backend: &Backend) -> Result<BackendId, Problem> {
+    pub(super) fn resolve(&self, namespace: &Arc<str>, field: &dyn Display, backend: &Backend) -> Result<BackendId, Problem> {
         let name = backend.service.as_str();
-        let at = format!("{field}.service");
-        let missing = || {
-            Problem::new(Reason::BackendNotFound, &at, format_args!("there is no Service {namespace}/{name}; create it or name another"))
-        };
+        let at = &format_args!("{field}.service");
+        let missing =
+            || Problem::new(Reason::BackendNotFound, at, format_args!("there is no Service {namespace}/{name}; create it or name another"));
         let service = self.0.get(&(&**namespace, name)).ok_or_else(missing)?;
         if service.external_name {
             let what =
                 format_args!("Service {namespace}/{name} is of type ExternalName, which may point anywhere; name a Service with endpoints");
-            return Err(Problem::new(Reason::BackendNotPermitted, &at, what));
+            return Err(Problem::new(Reason::BackendNotPermitted, at, what));
         }
         let port = find_port(service, &backend.port).ok_or_else(|| no_port(field, service, &backend.port))?;
         check_protocol(field, backend, port)?;
@@ -58,23 +57,23 @@ fn find_port<'a>(service: &'a ServiceObject, wanted: &Port) -> Option<&'a Servic
     })
 }
 
-fn no_port(field: &str, service: &ServiceObject, wanted: &Port) -> Problem {
+fn no_port(field: &dyn Display, service: &ServiceObject, wanted: &Port) -> Problem {
     let wanted = match wanted {
         Port::Number(number) => number.to_string(),
         Port::Name(name) => quote(name),
     };
     let known: Vec<_> = service.ports.iter().map(|port| format!("{} {}", port.number, port.name).trim_end().to_owned()).collect();
     let what = format!("Service {}/{} has no TCP port {wanted}; it has: {}", service.namespace, service.name, known.join(", "));
-    Problem::new(Reason::PortNotFound, &format!("{field}.port"), what)
+    Problem::new(Reason::PortNotFound, &format_args!("{field}.port"), what)
 }
 
 /// An explicit `scheme` overrides what the Service says.
-fn check_protocol(field: &str, backend: &Backend, port: &ServicePort) -> Result<(), Problem> {
+fn check_protocol(field: &dyn Display, backend: &Backend, port: &ServicePort) -> Result<(), Problem> {
     let protocol = port.app_protocol.as_deref().filter(|protocol| UNSUPPORTED.contains(protocol));
     match (backend.scheme, protocol) {
         (None, Some(protocol)) => {
             let what = format_args!("the port's appProtocol {protocol} is not supported; if it speaks plain HTTP/1.1, set scheme: http");
-            Err(Problem::new(Reason::UnsupportedProtocol, &format!("{field}.port"), what))
+            Err(Problem::new(Reason::UnsupportedProtocol, &format_args!("{field}.port"), what))
         }
         (Some(_), _) | (None, None) => Ok(()),
     }

@@ -13,9 +13,9 @@ use super::{
 use crate::routing::{
     Access, BackendId, CanonicalPath, Found, HostPattern, ManagedHeaders, PathKind, Plan, Route, Snapshot, SnapshotBuilder,
 };
-use http::Method;
+use http::{HeaderName, Method};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -166,12 +166,11 @@ impl<'a> Table<'a> {
 
 /// The union over each namespace.
 fn managed<'a>(entries: &[Entry<'a>]) -> HashMap<&'a str, Arc<ManagedHeaders>> {
-    let mut names: HashMap<&'a str, BTreeSet<&str>> = HashMap::new();
+    let mut names: HashMap<&'a str, HashSet<&HeaderName>> = HashMap::new();
     for entry in entries {
-        names.entry(&entry.object.namespace).or_default().extend(entry.resource.managed.iter().map(http::HeaderName::as_str));
+        names.entry(&entry.object.namespace).or_default().extend(&entry.resource.managed);
     }
-    let headers = |names: BTreeSet<&str>| names.into_iter().filter_map(|name| name.parse().ok()).collect();
-    names.into_iter().map(|(namespace, names)| (namespace, Arc::new(headers(names)))).collect()
+    names.into_iter().map(|(namespace, names)| (namespace, Arc::new(names.into_iter().cloned().collect()))).collect()
 }
 
 /// An object that gets no place at all is not accepted; nor is one whose rules repeat each other.

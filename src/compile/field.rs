@@ -3,13 +3,13 @@
 use super::report::Problem;
 use crate::{api, routing::CanonicalPath};
 use serde_json::Value;
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 const MAX_PATH: usize = 1024;
 
 /// A duration within bounds, or the default.
 pub(super) fn duration(
-    field: &str,
+    field: &dyn Display,
     value: Option<&api::Duration>,
     default: Duration,
     bounds: RangeInclusive<Duration>,
@@ -26,18 +26,18 @@ pub(super) fn duration(
 }
 
 /// A list of at most `max` texts, each of 1 to `max_length` bytes.
-pub(super) fn texts(field: &str, list: &[String], max: usize, max_length: usize) -> Result<(), Problem> {
+pub(super) fn texts(field: &dyn Display, list: &[String], max: usize, max_length: usize) -> Result<(), Problem> {
     if list.len() > max {
         return Err(Problem::invalid(field, format_args!("must have at most {max} entries, not {}", list.len())));
     }
     match list.iter().position(|text| !(1..=max_length).contains(&text.len())) {
-        Some(index) => Err(Problem::invalid(&format!("{field}[{index}]"), format_args!("must have 1 to {max_length} characters"))),
+        Some(index) => Err(Problem::invalid(&format_args!("{field}[{index}]"), format_args!("must have 1 to {max_length} characters"))),
         None => Ok(()),
     }
 }
 
 /// A path in the one form that routing compares. Escapes may be spelled otherwise; nothing else may.
-pub(super) fn path(field: &str, text: &str) -> Result<CanonicalPath<'static>, Problem> {
+pub(super) fn path(field: &dyn Display, text: &str) -> Result<CanonicalPath<'static>, Problem> {
     readable_path(text).ok_or_else(|| {
         let want =
             "must be an absolute, canonical path such as /api/v1, without *, //, /./, /../, %2f, ;, ? and #, of at most 1024 characters";
@@ -129,7 +129,7 @@ mod tests {
     fn durations_have_bounds() {
         let read = |text: Option<&str>| {
             let text = text.map(api::Duration::from);
-            duration("spec.timeout", text.as_ref(), Duration::from_secs(30), Duration::from_millis(1)..=Duration::from_secs(3600))
+            duration(&"spec.timeout", text.as_ref(), Duration::from_secs(30), Duration::from_millis(1)..=Duration::from_secs(3600))
         };
         assert_eq!(read(None), Ok(Duration::from_secs(30)));
         assert_eq!(read(Some("3s")), Ok(Duration::from_secs(3)));

@@ -8,7 +8,7 @@ use crate::{
 };
 use http::HeaderName;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 const MAX_HEADERS: usize = 32;
 const MAX_NAME: usize = 64;
@@ -24,14 +24,14 @@ pub(super) fn named(spec: &Value) -> Vec<HeaderName> {
 }
 
 /// Compiles one `claimHeaders` list. `None` when a header of it would be missing.
-pub(super) fn compile(field: &str, list: &[api::ClaimHeader], token: &HeaderName, report: &mut Report) -> Option<Vec<ClaimHeader>> {
+pub(super) fn compile(field: &dyn Display, list: &[api::ClaimHeader], token: &HeaderName, report: &mut Report) -> Option<Vec<ClaimHeader>> {
     if list.len() > MAX_HEADERS {
         report.invalid(Problem::invalid(field, format_args!("must have at most {MAX_HEADERS} entries, not {}", list.len())));
         return None;
     }
     let (mut headers, mut sound): (Vec<ClaimHeader>, _) = (Vec::with_capacity(list.len()), true);
     for (index, entry) in list.iter().enumerate() {
-        match compile_one(&format!("{field}[{index}]"), entry, token, &headers) {
+        match compile_one(&format_args!("{field}[{index}]"), entry, token, &headers) {
             Ok(header) => headers.push(header),
             Err(problem) => {
                 report.invalid(problem);
@@ -48,11 +48,11 @@ pub(super) fn merge(endpoint: &[ClaimHeader], rule: &[ClaimHeader]) -> Vec<Claim
     kept.chain(rule).cloned().collect()
 }
 
-fn compile_one(field: &str, entry: &api::ClaimHeader, token: &HeaderName, others: &[ClaimHeader]) -> Result<ClaimHeader, Problem> {
-    let at = format!("{field}.header");
+fn compile_one(field: &dyn Display, entry: &api::ClaimHeader, token: &HeaderName, others: &[ClaimHeader]) -> Result<ClaimHeader, Problem> {
+    let at = &format_args!("{field}.header");
     let header = header_name(&entry.header).filter(|_| !entry.header.contains('_')).ok_or_else(|| {
         Problem::invalid(
-            &at,
+            at,
             format_args!(
                 "{} must be letters, digits and -, and no header that HTTP or the gateway uses itself",
                 super::field::quote(&entry.header)
@@ -60,17 +60,17 @@ fn compile_one(field: &str, entry: &api::ClaimHeader, token: &HeaderName, others
         )
     })?;
     if header == *token {
-        return Err(Problem::invalid(&at, "must not be the header that carries the token (spec.token.header)"));
+        return Err(Problem::invalid(at, "must not be the header that carries the token (spec.token.header)"));
     }
     if others.iter().any(|other| other.header == header) {
-        return Err(Problem::invalid(&at, format_args!("{header} is named twice; each header once, whatever its case")));
+        return Err(Problem::invalid(at, format_args!("{header} is named twice; each header once, whatever its case")));
     }
     let claim = claim_name(field, entry.claim.as_deref(), entry.claim_path.as_deref())?;
     Ok(ClaimHeader { header, claim, repeat: entry.arrays == Arrays::Repeat })
 }
 
 /// A claim is named by exactly one of its two fields.
-pub(super) fn claim_name(field: &str, claim: Option<&str>, path: Option<&[String]>) -> Result<ClaimName, Problem> {
+pub(super) fn claim_name(field: &dyn Display, claim: Option<&str>, path: Option<&[String]>) -> Result<ClaimName, Problem> {
     let fits = |key: &str| (1..=256).contains(&key.len());
     match (claim, path) {
         (Some(key), None) if fits(key) => Ok(ClaimName::Key(key.into())),

@@ -30,11 +30,11 @@ pub(super) struct Report {
 // === impl Problem ===
 
 impl Problem {
-    pub(super) fn invalid(field: &str, what: impl Display) -> Self {
+    pub(super) fn invalid(field: &dyn Display, what: impl Display) -> Self {
         Self::new(Reason::Invalid, field, what)
     }
 
-    pub(super) fn new(reason: Reason, field: &str, what: impl Display) -> Self {
+    pub(super) fn new(reason: Reason, field: &dyn Display, what: impl Display) -> Self {
         Self { reason, message: format!("{field}: {what}") }
     }
 }
@@ -121,8 +121,8 @@ mod tests {
     fn a_message_holds_every_problem_once_and_ends_in_time() {
         let mut report = Report::default();
         for _ in 0..2 {
-            report.invalid(Problem::invalid("spec.a", "must be b"));
-            report.invalid(Problem::new(Reason::UnsupportedField, "spec.c", "unknown"));
+            report.invalid(Problem::invalid(&"spec.a", "must be b"));
+            report.invalid(Problem::new(Reason::UnsupportedField, &"spec.c", "unknown"));
             report.note("a note".into());
         }
         let verdict = report.accepted("serves nothing");
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn one_endless_sentence_is_cut_at_a_character() {
         let mut report = Report::default();
-        report.unresolved(Problem::new(Reason::BackendNotFound, "x", "é".repeat(2000)));
+        report.unresolved(Problem::new(Reason::BackendNotFound, &"x", "é".repeat(2000)));
         let verdict = report.resolved_refs();
         assert!(verdict.message.len() <= MAX_MESSAGE && verdict.message.len() > MAX_MESSAGE - 4);
         assert_eq!(verdict.reason, Reason::BackendNotFound);

@@ -49,7 +49,7 @@ pub(super) fn class(object: &EndpointObject) -> &str {
 
 /// Runs `compiler`; should it panic, the object's rules refuse at their places (K14).
 pub(super) fn isolated(object: &EndpointObject, services: &Services<'_>, compiler: &Compiler) -> Resource {
-    let problem = || Problem::invalid("spec", "Portcullis failed on this object, which is a fault of Portcullis; please report it");
+    let problem = || Problem::invalid(&"spec", "Portcullis failed on this object, which is a fault of Portcullis; please report it");
     let salvaged = || refused(object, salvage::hosts(object), Refusal::InvalidSpec, vec![problem()]);
     let compiled = catch_unwind(AssertUnwindSafe(|| compiler(object, services)));
     let compiled = compiled.or_else(|_| catch_unwind(AssertUnwindSafe(salvaged)));
@@ -87,12 +87,12 @@ fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services
     let auth = auth::compile(&spec.auth0, report);
     let credentials = token::compile(&spec.token, report);
     let token_header = credentials.as_ref().map_or(&header::AUTHORIZATION, |credentials| &credentials.header);
-    let claim_headers = headers::compile("spec.claimHeaders", &spec.claim_headers, token_header, report);
+    let claim_headers = headers::compile(&"spec.claimHeaders", &spec.claim_headers, token_header, report);
     Shared {
         namespace: object.namespace.as_str().into(),
         name: object.name.as_str().into(),
         timeout: report.keep(route::endpoint_timeout(spec)),
-        require: require::compile("spec.require", spec.require.as_ref(), report),
+        require: require::compile(&"spec.require", spec.require.as_ref(), report),
         spec,
         services,
         auth,
@@ -123,14 +123,14 @@ fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: 
 fn refused_at(object: &EndpointObject, wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {
     let mut report = Report::default();
     problems.for_each(|problem| report.invalid(problem));
-    report.unresolved(Problem::invalid("spec", "Services are looked up once the spec can be read"));
+    report.unresolved(Problem::invalid(&"spec", "Services are looked up once the spec can be read"));
     report.note("until that is corrected, every rule of this resource answers 503".to_owned());
     Resource { wishes, rules, managed: headers::named(&object.spec), provider: None, report }
 }
 
 /// More hosts or rules than any schema allowed: the cost of their product is not paid.
 fn oversized(hosts: usize, rules: usize) -> Option<Problem> {
-    let problem = |field, max, len| Problem::invalid(field, format_args!("must have at most {max} entries, not {len}"));
+    let problem = |field: &str, max, len| Problem::invalid(&field, format_args!("must have at most {max} entries, not {len}"));
     match (hosts > MAX_HOSTS, rules > MAX_RULES) {
         (true, _) => Some(problem("spec.hosts", MAX_HOSTS, hosts)),
         (false, true) => Some(problem("spec.rules", MAX_RULES, rules)),

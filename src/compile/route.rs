@@ -17,7 +17,12 @@ use crate::{
 };
 use http::Method;
 use serde_json::Value;
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    fmt::{self, Display},
+    ops::RangeInclusive,
+    sync::Arc,
+    time::Duration,
+};
 
 /// One rule, compiled; under which hosts it stands is decided later.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +54,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Compiles the rule at `index`; `raw` is the same rule as it is stored.
 pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: &Value, report: &mut Report) -> Rule {
-    let compiler = RuleCompiler { shared, field: format!("spec.rules[{index}]"), rule };
+    let compiler = RuleCompiler { shared, index, rule };
     let place = compiler.place(report);
     let plan = compiler.plan(place.is_some(), report);
     Rule {
@@ -61,12 +66,12 @@ pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: 
     }
 }
 
-pub(super) fn timeout(field: &str, value: Option<&api::Duration>, default: Duration) -> Result<Duration, Problem> {
+pub(super) fn timeout(field: &dyn Display, value: Option<&api::Duration>, default: Duration) -> Result<Duration, Problem> {
     field::duration(field, value, default, TIMEOUT)
 }
 
 pub(super) fn endpoint_timeout(spec: &ProtectedEndpointSpec) -> Result<Duration, Problem> {
-    timeout("spec.timeout", spec.timeout.as_ref(), DEFAULT_TIMEOUT)
+    timeout(&"spec.timeout", spec.timeout.as_ref(), DEFAULT_TIMEOUT)
 }
 
 /// `rules[].name`, when it is a name; else the rule's place in the list.
@@ -76,15 +81,29 @@ pub(super) fn rule_name(name: Option<&str>, index: usize) -> Arc<str> {
 
 struct RuleCompiler<'a> {
     shared: &'a Shared<'a>,
-    field: String,
+    index: usize,
     rule: &'a api::Rule,
+}
+
+/// Names a field of a rule; written out only when something is wrong with it.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    index: usize,
+    name: &'static str,
+}
+
+impl Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spec.rules[{}].{}", self.index, self.name)
+    }
 }
 
 // === impl RuleCompiler ===
 
 impl RuleCompiler<'_> {
-    fn at(&self, name: &str) -> String {
-        format!("{}.{name}", self.field)
+    /// The field `name` of this rule, for messages.
+    fn at(&self, name: &'static str) -> Field {
+        Field { index: self.index, name }
     }
 
     /// Of two rules with one name the second is known by its index.
@@ -190,13 +209,13 @@ impl RuleCompiler<'_> {
     }
 
     fn backend(&self, report: &mut Report) -> Result<BackendId, Refusal> {
-        let own = self.rule.backend.as_ref().map(|backend| (self.at("backend"), backend));
-        let common = || self.shared.spec.backend.as_ref().map(|backend| ("spec.backend".to_owned(), backend));
-        let Some((field, backend)) = own.or_else(common) else {
-            report.invalid(Problem::invalid(&self.at("backend"), "is required here or in spec.backend"));
+        let (own, field) = (self.rule.backend.as_ref(), &self.at("backend"));
+        let Some(backend) = own.or(self.shared.spec.backend.as_ref()) else {
+            report.invalid(Problem::invalid(field, "is required here or in spec.backend"));
             return Err(Refusal::InvalidSpec);
         };
-        let resolved = self.shared.services.resolve(&self.shared.namespace, &field, backend);
+        let field: &dyn Display = if own.is_some() { field } else { &"spec.backend" };
+        let resolved = self.shared.services.resolve(&self.shared.namespace, field, backend);
         resolved.map_err(|problem| {
             report.unresolved(problem);
             Refusal::InvalidBackend

@@ -56,7 +56,7 @@ pub(super) fn hosts(object: &EndpointObject) -> Hosts {
 
 fn unreadable_host(index: usize, entry: &Value) -> Problem {
     let want = "must be a DNS name such as api.example.com, or *.example.com for one label";
-    Problem::invalid(&format!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::show(entry)))
+    Problem::invalid(&format_args!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::show(entry)))
 }
 
 fn remembered(object: &EndpointObject) -> Vec<Wish> {

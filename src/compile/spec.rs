@@ -23,10 +23,14 @@ pub(super) fn read(value: &Value) -> Result<ProtectedEndpointSpec, Unreadable> {
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
     let spec = ProtectedEndpointSpec::deserialize(serde_ignored::Deserializer::new(tracked, &mut note));
     let spec = spec.map_err(|error| unreadable_value(&track.path(), &error))?;
-    match (unknown.is_empty(), empty_fields("spec", value)) {
-        (false, _) => Err(Unreadable { refusal: Refusal::UnsupportedField, problems: unknown }),
-        (true, empty) if !empty.is_empty() => Err(Unreadable { refusal: Refusal::InvalidSpec, problems: empty }),
-        (true, _) => Ok(spec),
+    if !unknown.is_empty() {
+        return Err(Unreadable { refusal: Refusal::UnsupportedField, problems: unknown });
+    }
+    // Names are made only where something is empty.
+    let empty = if has_empty(value) { empty_fields("spec", value) } else { vec![] };
+    match empty.is_empty() {
+        true => Ok(spec),
+        false => Err(Unreadable { refusal: Refusal::InvalidSpec, problems: empty }),
     }
 }
 
@@ -66,33 +70,25 @@ fn quote_key(key: &str) -> String {
 
 /// A list or value that a template left empty: `methods: []` would read as every method.
 fn empty_fields(field: &str, value: &Value) -> Vec<Problem> {
-    let empty = |what: &str| vec![Problem::invalid(field, format_args!("must not be {what}; leave it out or fill it in"))];
+    let empty = |what: &str| vec![Problem::invalid(&field, format_args!("must not be {what}; leave it out or fill it in"))];
     match value {
         Value::Null => empty("null"),
         Value::Array(items) if items.is_empty() && !MAY_BE_EMPTY.iter().any(|name| field.ends_with(name)) => empty("an empty list"),
-        Value::Array(items) => items.iter().enumerate().flat_map(|(n, item)| empty_item(field, n, item)).collect(),
-        Value::Object(fields) => fields.iter().flat_map(|(key, value)| empty_field(field, key, value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().flat_map(|(index, item)| empty_fields(&format!("{field}[{index}]"), item)).collect()
+        }
+        Value::Object(fields) => fields.iter().flat_map(|(key, value)| empty_fields(&format!("{field}.{key}"), value)).collect(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![],
     }
 }
 
-/// Names are made only where there is something to look into.
-fn empty_item(field: &str, index: usize, item: &Value) -> Vec<Problem> {
-    match is_leaf(item) {
-        true => vec![],
-        false => empty_fields(&format!("{field}[{index}]"), item),
+fn has_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty() || items.iter().any(has_empty),
+        Value::Object(fields) => fields.values().any(has_empty),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
-}
-
-fn empty_field(field: &str, key: &str, value: &Value) -> Vec<Problem> {
-    match is_leaf(value) {
-        true => vec![],
-        false => empty_fields(&format!("{field}.{key}"), value),
-    }
-}
-
-fn is_leaf(value: &Value) -> bool {
-    matches!(value, Value::Bool(_) | Value::Number(_) | Value::String(_))
 }
 
 #[cfg(test)]
