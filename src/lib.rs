@@ -21,7 +21,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod authz;
+pub mod clock;
 pub mod jwks;
 pub mod jwt;
 pub mod live;
@@ -32,6 +34,18 @@ pub mod telemetry;
 #[cfg(feature = "controller")]
 pub mod api;
 #[cfg(feature = "controller")]
+pub mod app;
+#[cfg(feature = "controller")]
+pub mod args;
+#[cfg(feature = "controller")]
 pub mod cli;
 #[cfg(feature = "controller")]
 pub mod compile;
+#[cfg(feature = "controller")]
+pub mod controller;
+#[cfg(feature = "controller")]
+pub mod demo;
+#[cfg(feature = "controller")]
+pub mod publish;
+#[cfg(feature = "controller")]
+pub mod source;

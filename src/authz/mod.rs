@@ -2,6 +2,7 @@
 //! forwarding what was not authorised does not compile.
 
 use crate::jwt::{ClaimName, Claims};
+use serde_json::Value;
 
 /// Proof that a request may be forwarded. The only ways to one are [`Requirement::check`] and [`Public::permit`].
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Denied {
     pub scope: Vec<String>,
 }
 
+// === impl Public ===
+
 impl Public {
     /// Only for a rule that says `access: Public`.
     pub fn declared() -> Self {
@@ -52,10 +55,67 @@ impl Public {
     }
 }
 
+// === impl Requirement ===
+
 impl Requirement {
     /// # Errors
     /// The first line that the claims do not hold.
     pub fn check(&self, claims: &Claims) -> Result<Permit, Denied> {
-        todo!()
+        match self.lines.iter().find(|line| !line.is_held_by(claims)) {
+            None => Ok(Permit(())),
+            Some(line) => Err(line.denied()),
+        }
     }
 }
+
+// === impl Line ===
+
+impl Line {
+    fn is_held_by(&self, claims: &Claims) -> bool {
+        match self {
+            Self::AllScopes(scopes) => scopes.iter().all(|scope| holds_word(claims.member("scope"), scope)),
+            Self::AnyScope(scopes) => scopes.iter().any(|scope| holds_word(claims.member("scope"), scope)),
+            Self::Permissions(permissions) => permissions.iter().all(|permission| holds_string(claims.member("permissions"), permission)),
+            Self::Roles { claim, any_of } => any_of.iter().any(|role| holds_word(claims.find(claim), role)),
+            Self::Claim { claim, any_of } => any_of.iter().any(|value| equals(claims.find(claim), value)),
+        }
+    }
+
+    fn denied(&self) -> Denied {
+        match self {
+            Self::AllScopes(scopes) | Self::AnyScope(scopes) => Denied { reason: "scope", scope: scopes.clone() },
+            Self::Permissions(permissions) => Denied { reason: "permission", scope: permissions.clone() },
+            Self::Roles { .. } => Denied { reason: "role", scope: Vec::new() },
+            Self::Claim { .. } => Denied { reason: "claim", scope: Vec::new() },
+        }
+    }
+}
+
+/// A string of words separated by spaces (RFC 6749 §3.3), or an array of strings.
+fn holds_word(claim: Option<&Value>, wanted: &str) -> bool {
+    match claim {
+        Some(Value::String(words)) => words.split(' ').any(|word| !word.is_empty() && word == wanted),
+        claim => holds_string(claim, wanted),
+    }
+}
+
+/// An array of nothing but strings.
+fn holds_string(claim: Option<&Value>, wanted: &str) -> bool {
+    match claim {
+        Some(Value::Array(items)) => items.iter().all(Value::is_string) && items.iter().any(|item| item.as_str() == Some(wanted)),
+        _ => false,
+    }
+}
+
+/// A whole string, one of an array of strings, or the JSON text of a boolean or an integer.
+fn equals(claim: Option<&Value>, wanted: &str) -> bool {
+    match claim {
+        Some(Value::String(text)) => text == wanted,
+        Some(Value::Bool(flag)) => wanted == if *flag { "true" } else { "false" },
+        Some(Value::Number(number)) => !number.is_f64() && number.to_string() == wanted,
+        claim => holds_string(claim, wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests;

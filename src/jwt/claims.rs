@@ -32,13 +32,18 @@ impl Claims {
         found.filter(|value| !value.is_null())
     }
 
+    /// The value of a top-level claim by its registered name; `None` when it is absent or null.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).filter(|value| !value.is_null())
+    }
+
     /// `exp`, since the Unix epoch.
     pub fn expires(&self) -> Duration {
         self.expires
     }
 
     pub fn subject(&self) -> Option<&str> {
-        self.values.get("sub")?.as_str()
+        self.member("sub")?.as_str()
     }
 
     /// Claims for tests of other modules; a gateway gets them from `Checks::verify` alone.

@@ -23,7 +23,7 @@ pub enum TokenError {
     Issuer,
     #[error("`aud` does not hold the configured audience")]
     Audience,
-    #[error("expired, or without `exp`")]
+    #[error("expired, without `exp`, or with one more than ten years ahead")]
     Expired,
     #[error("not valid yet")]
     NotYetValid,

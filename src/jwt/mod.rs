@@ -5,6 +5,7 @@ mod checks;
 mod claims;
 mod error;
 mod json;
+mod jwk;
 mod keys;
 mod provider;
 mod token;
@@ -17,3 +18,6 @@ pub use self::{
     keys::{KeySet, KeySetError, SkippedKey},
     provider::{Provider, ProviderId},
 };
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,33 @@ impl ApiServer {
         self.until_ready().await
     }
 
+    /// Deletes a key from etcd, unseen by any API server, and compacts: no watch can go on from before (a real 410).
+    ///
+    /// # Errors
+    /// etcd does not answer.
+    pub async fn forget(&self, key: &str) -> Result<(), Error> {
+        let key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key);
+        let deleted = self.etcd_call("/v3/kv/deleterange", &format!(r#"{{"key":"{key}"}}"#)).await?;
+        let answer: serde_json::Value = serde_json::from_str(deleted.split("\r\n\r\n").nth(1).unwrap_or_default())?;
+        let revision = answer["header"]["revision"].as_str().ok_or_else(|| format!("etcd said: {deleted}"))?;
+        if answer["deleted"] != "1" {
+            return Err(format!("etcd has no such key: {deleted}").into());
+        }
+        self.etcd_call("/v3/kv/compaction", &format!(r#"{{"revision":"{revision}","physical":true}}"#)).await?;
+        Ok(())
+    }
+
+    /// One call of etcd's JSON gateway; the whole answer, head included.
+    async fn etcd_call(&self, path: &str, body: &str) -> Result<String, Error> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.etcd)).await?;
+        let head = format!("POST {path} HTTP/1.0\r\nHost: etcd\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
     async fn until_ready(&mut self) -> Result<(), Error> {
         let (client, start) = (self.client().await?, Instant::now());
         while start.elapsed() < PATIENCE {

@@ -1,0 +1,107 @@
+//! A kube client whose answers begin, and go on, within a deadline.
+//!
+//! kube 5 puts no deadline on reading: a list, or the start of a watch, on a connection whose other end has gone would wait
+//! until TCP gives up, a quarter of an hour later (K06, K07). The client's own `read_timeout` would break idle watches.
+
+use super::health::{Health, Heard};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use kube::{Client, Error, client::Body};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tower_service::Service;
+
+/// To the head of an answer. A page of 500 objects from a busy server takes seconds.
+const HEAD: Duration = Duration::from_secs(15);
+/// Between two pieces of an answer: longer than a watch may be silent before its own timeout ends it.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// Which watch of [`Health`] a client feeds.
+pub(super) type Pick = fn(&Health) -> &Heard;
+
+/// `client` with both deadlines. Every piece of a successful answer, bookmarks included, is noted as heard.
+pub(super) fn bounded(client: Client, health: Arc<Health>, pick: Pick) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    Client::new(Bounded { client, health, pick }, namespace)
+}
+
+struct Bounded {
+    client: Client,
+    health: Arc<Health>,
+    pick: Pick,
+}
+
+/// The body of an answer that must not fall silent.
+struct Lively {
+    body: Body,
+    silence: Pin<Box<Sleep>>,
+    health: Arc<Health>,
+    pick: Pick,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+// === impl Bounded ===
+
+impl Service<Request<Body>> for Bounded {
+    type Response = Response<Lively>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Lively>, Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (client, health, pick) = (self.client.clone(), Arc::clone(&self.health), self.pick);
+        Box::pin(async move {
+            let late = |_| Error::Service(format!("no answer within {HEAD:?}").into());
+            let response = timeout(HEAD, client.send(request)).await.map_err(late)??;
+            if response.status().is_success() {
+                pick(&health).now();
+            }
+            Ok(response.map(|body| Lively { body, silence: Box::pin(sleep(SILENCE)), health, pick }))
+        })
+    }
+}
+
+// === impl Lively ===
+
+impl HttpBody for Lively {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            if matches!(frame, Some(Ok(_))) {
+                (self.pick)(&self.health).now();
+                self.silence.as_mut().reset(Instant::now() + SILENCE);
+            }
+            return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
+        }
+        ready!(self.silence.as_mut().poll(cx));
+        Poll::Ready(Some(Err(format!("silent for {SILENCE:?}").into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for Lively {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lively").finish_non_exhaustive()
+    }
+}

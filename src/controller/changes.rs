@@ -1,0 +1,95 @@
+//! What has changed since somebody last looked: watches write, the table task reads. Bounded by the number of Services,
+//! however many events come.
+
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{Mutex, PoisonError},
+};
+use tokio::sync::Notify;
+
+/// Namespace and name of a Service.
+pub(super) type ServiceKey = (String, String);
+
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pending: Mutex<Pending>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Pending {
+    /// Something that the table is made of.
+    pub(super) table: bool,
+    /// Something of a ProtectedEndpoint that the table is not made of (its status, an object of another class).
+    pub(super) other: bool,
+    pub(super) endpoints: Touched,
+}
+
+/// Services whose EndpointSlices changed.
+#[derive(Debug, PartialEq)]
+pub(super) enum Touched {
+    These(HashSet<ServiceKey>),
+    All,
+}
+
+// === impl Changes ===
+
+impl Changes {
+    pub(super) fn table(&self) {
+        self.note(|pending| pending.table = true);
+    }
+
+    pub(super) fn other(&self) {
+        self.note(|pending| pending.other = true);
+    }
+
+    pub(super) fn endpoints(&self, service: ServiceKey) {
+        self.note(|pending| {
+            if let Touched::These(services) = &mut pending.endpoints {
+                services.insert(service);
+            }
+        });
+    }
+
+    pub(super) fn all_endpoints(&self) {
+        self.note(|pending| pending.endpoints = Touched::All);
+    }
+
+    /// Waits until there is a change, and takes all of them. Cancel safe: what is not returned is not taken.
+    pub(super) async fn next(&self) -> Pending {
+        loop {
+            let pending = mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+            if pending != Pending::default() {
+                return pending;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Pending)) {
+        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_one();
+    }
+}
+
+// === impl Touched ===
+
+impl Touched {
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::These(services) if services.is_empty())
+    }
+
+    pub(super) fn contains(&self, namespace: &str, service: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(services) => services.iter().any(|(n, s)| n == namespace && s == service),
+        }
+    }
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self::These(HashSet::new())
+    }
+}

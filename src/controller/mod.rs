@@ -1,0 +1,146 @@
+//! WATCH and STATUS. The kube client lives here only.
+//!
+//! ```text
+//! API server --watch--> Stores --Changes--> TableTask --compile--> Publisher --> live::Live          every replica
+//!                         |                    | InService
+//!                         |                    +--> Replica: own Lease, "loaded up to resourceVersion N"  every replica
+//!                         +--> Reporter <------+                                                   the Lease holder alone
+//!                                 |  Replicas (what all have loaded), KeyRing, Service addresses
+//!                                 +--> status patches, Events
+//! ```
+//!
+//! The table never waits for anything below it: status, Leases and Events may hang, fail or be forbidden (K04, K23).
+
+mod backoff;
+mod bounded;
+mod changes;
+mod debounce;
+mod events;
+mod health;
+mod lease;
+mod raw;
+mod replica;
+mod replicas;
+mod report;
+mod status;
+mod supervise;
+mod table;
+mod throttle;
+mod trim;
+mod watch;
+
+pub use self::health::{Counters, Health, Heard};
+
+use self::{
+    changes::Changes,
+    lease::Elector,
+    replica::Replica,
+    report::Reporter,
+    supervise::{Stop, supervise},
+    table::{InService, TableTask},
+    watch::{Stores, Watches},
+};
+use crate::{
+    compile::Ownership,
+    live::Live,
+    publish::{AssignKeys, Publisher},
+};
+use kube::Client;
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::watch as latest, task::JoinSet};
+
+/// Reads the wall clock: the time since the Unix epoch.
+pub type Clock = fn() -> Duration;
+
+/// Who this replica is, and what it looks after.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Objects of other classes are not seen.
+    pub class: String,
+    pub ownership: Ownership,
+    /// Where this installation runs: its Leases are here.
+    pub namespace: String,
+    /// This pod's name; unique among the replicas.
+    pub pod: String,
+    /// This pod's uid, so that its Lease goes with it.
+    pub pod_uid: Option<String>,
+    /// Namespace and name of the Service in front of this installation, whose addresses `status.addresses` shows.
+    pub service: Option<(String, String)>,
+    pub clock: Clock,
+}
+
+/// Serves what the cluster says until `shutdown`, then gives its Leases back (a few seconds at most).
+///
+/// It never ends for a fault of the API server, whatever that is, and never empties the table: what is in `live` then stays.
+/// Ready, for which [`Health::ready`] is asked, comes with the first table. `assign` hears of the key sources in use.
+pub async fn run(
+    client: Client,
+    config: Config,
+    live: Arc<Live>,
+    assign: AssignKeys,
+    health: Arc<Health>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (changes, stop) = (Arc::new(Changes::default()), Stop::default());
+    let (watches, stores) = Watches::new(&config, &changes);
+    let table = TableTask::new(&config, stores.clone(), changes, Publisher::new(Arc::clone(&live), assign), Arc::clone(&health));
+    let seed = seed(&config);
+    let shared = Shared { client, config, live, health, stores, in_service: table.in_service() };
+    let helpers = start_helpers(&shared, &stop);
+    tokio::select! {
+        () = shutdown => {}
+        () = table.run() => {}
+        () = watches.run(&shared.client, &shared.health, seed) => {}
+    }
+    stop.now();
+    helpers.join_all().await;
+}
+
+/// What the tasks beside the table look at.
+#[derive(Clone)]
+struct Shared {
+    client: Client,
+    config: Config,
+    live: Arc<Live>,
+    health: Arc<Health>,
+    stores: Stores,
+    in_service: latest::Receiver<Option<InService>>,
+}
+
+/// The tasks that the table does not depend on. One that panics is started again (K30).
+fn start_helpers(shared: &Shared, stop: &Stop) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    spawn(&mut tasks, shared, stop, "election", |shared, stop| async move {
+        let mut elector = Elector::new(shared.client, &shared.config, shared.health.leading.clone());
+        elector.run(stop.wait()).await;
+    });
+    spawn(&mut tasks, shared, stop, "replica", |shared, stop| async move {
+        let mut replica = Replica::new(shared.client, &shared.config, shared.in_service);
+        replica.run(stop.wait()).await;
+    });
+    spawn(&mut tasks, shared, stop, "status", |shared, stop| async move {
+        let mut reporter = Reporter::new(shared);
+        reporter.run(stop.wait()).await;
+    });
+    tasks
+}
+
+fn spawn<F>(tasks: &mut JoinSet<()>, shared: &Shared, stop: &Stop, name: &'static str, task: fn(Shared, Stop) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (shared, stop) = (shared.clone(), stop.clone());
+    tasks.spawn(supervise(name, Arc::clone(&shared.health), stop.clone(), move || task(shared.clone(), stop.clone())));
+}
+
+/// Spreads the replicas' retries apart.
+fn seed(config: &Config) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    config.pod.hash(&mut hasher);
+    hasher.finish()
+}

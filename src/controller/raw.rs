@@ -1,0 +1,97 @@
+//! A ProtectedEndpoint as the cluster stores it: nothing in its spec or status can stop the watch.
+
+use crate::{api::ProtectedEndpointStatus, compile::ObjectRef};
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{Resource, core::DeserializeGuard};
+use serde::Deserialize;
+use serde_json::Value;
+use std::borrow::Cow;
+
+pub(super) const GROUP: &str = "portcullis.dev";
+pub(super) const VERSION: &str = "v1alpha1";
+pub(super) const API_VERSION: &str = "portcullis.dev/v1alpha1";
+pub(super) const KIND: &str = "ProtectedEndpoint";
+/// The class of an object that names none.
+const DEFAULT_CLASS: &str = "portcullis";
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct RawEndpoint {
+    pub(super) metadata: ObjectMeta,
+    /// Everything else, unread: `spec` and `status`.
+    #[serde(flatten)]
+    pub(super) data: Value,
+}
+
+// === impl RawEndpoint ===
+
+impl RawEndpoint {
+    /// What the guard let through; an object that even this type cannot hold has no spec, which compile refuses.
+    pub(super) fn from_guard(guard: DeserializeGuard<Self>) -> Self {
+        let mut raw = guard.0.unwrap_or_else(|invalid| Self { metadata: invalid.metadata, ..Self::default() });
+        raw.metadata.managed_fields = None;
+        raw.metadata.annotations = None;
+        raw.metadata.labels = None;
+        raw
+    }
+
+    /// Whether an installation of `class` looks at this object. A class that is no string is left to compile.
+    pub(super) fn is_of(&self, class: &str) -> bool {
+        match self.data.pointer("/spec/className") {
+            None | Some(Value::Null) => class == DEFAULT_CLASS,
+            Some(Value::String(named)) => named == class,
+            Some(_) => true,
+        }
+    }
+
+    /// Whether both make the same table: all but the status (of which the host claims count) and bookkeeping.
+    pub(super) fn compiles_like(&self, other: &Self) -> bool {
+        let meta = |raw: &Self| (raw.metadata.uid.clone(), raw.metadata.generation, raw.metadata.creation_timestamp.clone());
+        let same = |part: &str| self.data.pointer(part) == other.data.pointer(part);
+        meta(self) == meta(other) && same("/spec") && same("/status/hosts")
+    }
+
+    /// What was last written about this object; empty when nothing readable was.
+    pub(super) fn status(&self) -> ProtectedEndpointStatus {
+        let status = self.data.get("status").cloned().unwrap_or_default();
+        serde_json::from_value(status).unwrap_or_default()
+    }
+
+    pub(super) fn reference(&self) -> ObjectRef {
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        ObjectRef { namespace: text(&self.metadata.namespace), name: text(&self.metadata.name), uid: text(&self.metadata.uid) }
+    }
+
+    /// As a number, where the cluster's are numbers.
+    pub(super) fn version(&self) -> Option<u64> {
+        self.metadata.resource_version.as_ref()?.parse().ok()
+    }
+}
+
+impl Resource for RawEndpoint {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        KIND.into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        GROUP.into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        VERSION.into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "protectedendpoints".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

@@ -1,0 +1,300 @@
+//! Line 4 of the picture: verdicts become status patches and Events, by the Lease holder alone.
+//!
+//! A round compares what every status says with what it should say and writes the differences: generation changes first, four
+//! at a time, 20 a second. Every write carries the resourceVersion it was derived from, so that a leader that was replaced
+//! while it slept gets 409 (K23, K24).
+
+use super::{
+    Shared,
+    events::Events,
+    health::count,
+    raw::{API_VERSION, KIND, RawEndpoint},
+    replica::MANAGER,
+    replicas::Replicas,
+    status::{self, Known, Programmed},
+    throttle::Throttle,
+    watch,
+};
+use crate::{
+    api::ProtectedEndpointStatus,
+    compile::{ObjectRef, Outcome},
+    jwks::KeyState,
+};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Service;
+use kube::{
+    Api, Error,
+    api::{Patch, PatchParams},
+    runtime::reflector::ObjectRef as StoreKey,
+};
+use serde_json::json;
+use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, timeout};
+
+const PER_SECOND: u32 = 20;
+const BURST: u32 = 200;
+const IN_FLIGHT: usize = 4;
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Keys come and go, and Leases expire, without an event.
+const TICK: Duration = Duration::from_secs(5);
+/// Lets the replicas tell what they have loaded, so that most changes are one write.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Between rounds while more is to be written than may be.
+const PACE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(5);
+/// After a refusal that repeating will not change.
+const GIVE_UP: Duration = Duration::from_secs(60);
+
+pub(super) struct Reporter {
+    shared: Shared,
+    events: Events,
+    replicas: Arc<Replicas>,
+    throttle: Throttle,
+    /// By uid: the generation, and the resourceVersion at which this leader first saw it.
+    first_seen: HashMap<String, (i64, u64)>,
+    /// By uid: what keeps us from writing now.
+    held: HashMap<String, Held>,
+}
+
+/// Why an object is not written now.
+#[derive(Debug)]
+enum Held {
+    /// The store still shows this resourceVersion, from which we have written (or tried in vain).
+    While(Option<String>),
+    Until(Instant),
+}
+
+/// One status to write.
+struct Write {
+    object: ObjectRef,
+    version: Option<String>,
+    before: ProtectedEndpointStatus,
+    after: ProtectedEndpointStatus,
+}
+
+// === impl Reporter ===
+
+impl Reporter {
+    pub(super) fn new(shared: Shared) -> Self {
+        let events = Events::new(shared.client.clone(), &shared.config.pod, Arc::clone(&shared.health));
+        let throttle = Throttle::new(PER_SECOND, BURST, Instant::now());
+        Self { shared, events, replicas: Arc::default(), throttle, first_seen: HashMap::new(), held: HashMap::new() }
+    }
+
+    /// Writes whenever this replica leads, until `stop`.
+    pub(super) async fn run(&mut self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                () = self.lead() => {}
+            }
+        }
+    }
+
+    /// One term. What was remembered of an earlier one is void.
+    async fn lead(&mut self) {
+        let leading = self.shared.health.leading.clone();
+        leading.begun().await;
+        self.first_seen.clear();
+        self.held.clear();
+        self.replicas = Arc::default();
+        let leases = follow_replicas(self.shared.clone(), Arc::clone(&self.replicas));
+        tokio::select! {
+            () = leading.over() => {}
+            () = leases => {}
+            () = self.rounds() => {}
+        }
+    }
+
+    async fn rounds(&mut self) {
+        loop {
+            while self.round().await {
+                sleep(PACE).await;
+            }
+            tokio::select! {
+                changed = self.shared.in_service.changed() => if changed.is_err() { return },
+                () = self.replicas.changed.notified() => {}
+                () = sleep(TICK) => {}
+            }
+            sleep(SETTLE).await;
+        }
+    }
+
+    /// Writes what may be written now; true: there is more.
+    async fn round(&mut self) -> bool {
+        let mut writes = self.plan();
+        let planned = writes.len();
+        writes.retain(|_| self.throttle.take(Instant::now()));
+        let more = writes.len() < planned;
+        let this = &*self;
+        let done: Vec<_> = futures::stream::iter(writes).map(|write| this.write(write)).buffer_unordered(IN_FLIGHT).collect().await;
+        self.held.extend(done.into_iter().flatten());
+        more
+    }
+
+    /// Every status that should say something else, the most urgent first.
+    fn plan(&mut self) -> Vec<Write> {
+        let Some(in_service) = self.shared.in_service.borrow_and_update().clone() else { return Vec::new() };
+        let objects = self.shared.stores.endpoints.state();
+        self.forget_all_but(&objects);
+        let addresses = self.addresses();
+        let now = (self.shared.config.clock)();
+        let mut writes: Vec<_> = objects
+            .iter()
+            .filter_map(|raw| {
+                let outcome = in_service.outcomes.get(&raw.reference())?;
+                self.difference(raw, outcome, &addresses, now)
+            })
+            .collect();
+        writes.sort_by_cached_key(|write| (write.is_known(), write.object.clone()));
+        writes
+    }
+
+    fn difference(&mut self, raw: &RawEndpoint, outcome: &Outcome, addresses: &[String], now: Duration) -> Option<Write> {
+        let compiled = raw.metadata.generation.unwrap_or_default() == outcome.generation;
+        if !compiled || self.is_held(raw) {
+            return None;
+        }
+        let before = raw.status();
+        // A source that serves no host is not fetched.
+        let keys = outcome.provider.as_ref().and_then(|id| self.shared.live.keys.find(id)).map(|keys| keys.state());
+        let after = self.desired(raw, outcome, keys.as_deref(), &before, addresses, now);
+        let differs = !status::means_the_same(&after, &before);
+        differs.then(|| Write { object: raw.reference(), version: raw.metadata.resource_version.clone(), before, after })
+    }
+
+    fn desired(
+        &mut self,
+        raw: &RawEndpoint,
+        outcome: &Outcome,
+        keys: Option<&KeyState>,
+        previous: &ProtectedEndpointStatus,
+        addresses: &[String],
+        now: Duration,
+    ) -> ProtectedEndpointStatus {
+        let created = raw.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+        let programmed = self.programmed(raw, outcome.generation, previous);
+        status::desired(&Known { outcome, keys, programmed, addresses, previous, created }, now)
+    }
+
+    /// Once True for a generation it stays so, whatever replicas come and go.
+    fn programmed(&mut self, raw: &RawEndpoint, generation: i64, previous: &ProtectedEndpointStatus) -> Programmed {
+        let stored = status::condition(previous, "Programmed");
+        if stored.is_some_and(|c| c.status == "True" && c.observed_generation == Some(generation)) {
+            return Programmed::Yes;
+        }
+        let Some(version) = raw.version() else { return Programmed::Unknowable };
+        let seen = self.first_seen.entry(raw.reference().uid).or_insert((generation, version));
+        if seen.0 != generation {
+            *seen = (generation, version);
+        }
+        match self.replicas.reached(Instant::now()) {
+            Some(reached) if reached >= seen.1 => Programmed::Yes,
+            _ => Programmed::NotYet,
+        }
+    }
+
+    fn is_held(&self, raw: &RawEndpoint) -> bool {
+        match self.held.get(&raw.reference().uid) {
+            None => false,
+            Some(Held::While(version)) => *version == raw.metadata.resource_version,
+            Some(Held::Until(time)) => Instant::now() < *time,
+        }
+    }
+
+    fn forget_all_but(&mut self, objects: &[Arc<RawEndpoint>]) {
+        let alive: std::collections::HashSet<_> = objects.iter().filter_map(|raw| raw.metadata.uid.as_deref()).collect();
+        self.held.retain(|uid, _| alive.contains(uid.as_str()));
+        self.first_seen.retain(|uid, _| alive.contains(uid.as_str()));
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        let Some((namespace, name)) = &self.shared.config.service else { return Vec::new() };
+        let service = self.shared.stores.services.get(&StoreKey::<Service>::new(name).within(namespace));
+        service.map(|service| addresses(&service)).unwrap_or_default()
+    }
+
+    /// Writes one status; what it returns keeps the object from being written again too soon.
+    async fn write(&self, write: Write) -> Option<(String, Held)> {
+        if !self.shared.health.leading.now() {
+            return None;
+        }
+        let api = Api::<RawEndpoint>::namespaced(self.shared.client.clone(), &write.object.namespace);
+        let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(write.patch()));
+        let answer = timeout(DEADLINE, api.patch_status(&write.object.name, &params, &patch)).await;
+        let uid = write.object.uid.clone();
+        match answer {
+            Ok(Ok(stored)) => {
+                count(&self.shared.health.counters.status_writes);
+                self.events.announce(&write.object, &write.before, &write.after).await;
+                // Where nothing changed no echo will come.
+                (stored.metadata.resource_version != write.version).then_some((uid, Held::While(write.version)))
+            }
+            Ok(Err(error)) => Some((uid, self.failed(&write, &error))),
+            Err(_) => Some((uid, self.late(&write))),
+        }
+    }
+
+    fn failed(&self, write: &Write, error: &Error) -> Held {
+        count(&self.shared.health.counters.status_errors);
+        let (namespace, name) = (&write.object.namespace, &write.object.name);
+        match error {
+            // The watch will tell what is newer.
+            Error::Api(status) if status.code == 409 || status.code == 404 => Held::While(write.version.clone()),
+            Error::Api(status) if status.code < 500 && status.code != 429 => {
+                tracing::warn!(namespace, name, %error, "the API server refused a status");
+                Held::Until(Instant::now() + GIVE_UP)
+            }
+            _ => {
+                tracing::debug!(namespace, name, %error, "a status could not be written");
+                Held::Until(Instant::now() + RETRY)
+            }
+        }
+    }
+
+    fn late(&self, write: &Write) -> Held {
+        count(&self.shared.health.counters.status_errors);
+        tracing::debug!(namespace = write.object.namespace, name = write.object.name, "a status was not written within {DEADLINE:?}");
+        Held::Until(Instant::now() + RETRY)
+    }
+}
+
+async fn follow_replicas(shared: Shared, replicas: Arc<Replicas>) {
+    let leases = Api::namespaced(shared.client.clone(), &shared.config.namespace);
+    let config = Replicas::watch_config(&shared.config.class);
+    watch::follow(leases, config, &shared.health, 3, |event| replicas.take(event, Instant::now())).await;
+}
+
+/// What users of Ingress expect: the load balancer's addresses; else external IPs; else the Service's own.
+fn addresses(service: &Service) -> Vec<String> {
+    let ingress = service.status.iter().filter_map(|s| s.load_balancer.as_ref()).flat_map(|lb| lb.ingress.iter().flatten());
+    let balancer: Vec<_> = ingress.filter_map(|ingress| ingress.hostname.clone().or_else(|| ingress.ip.clone())).collect();
+    let spec = service.spec.clone().unwrap_or_default();
+    let candidates = [balancer, spec.external_ips.unwrap_or_default(), spec.cluster_ips.unwrap_or_default()];
+    let found = candidates.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
+    found.into_iter().filter(|address| address != "None").take(MOST_ADDRESSES).collect()
+}
+
+/// The CRD's bound of status.addresses.
+const MOST_ADDRESSES: usize = 16;
+
+// === impl Write ===
+
+impl Write {
+    /// Whether the status speaks of this generation already.
+    fn is_known(&self) -> bool {
+        let generation = |status| status::condition(status, "Accepted").and_then(|c| c.observed_generation);
+        generation(&self.before) == generation(&self.after)
+    }
+
+    fn patch(&self) -> serde_json::Value {
+        let ObjectRef { namespace, name, .. } = &self.object;
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"namespace": namespace, "name": name, "resourceVersion": self.version},
+            "status": self.after,
+        })
+    }
+}

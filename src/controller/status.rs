@@ -1,0 +1,162 @@
+//! What a status should say: a pure function of what is known.
+
+use crate::{
+    api::{HostSince, ProtectedEndpointStatus},
+    compile::{Condition, Outcome, Reason},
+    jwks::KeyState,
+};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time},
+    jiff::Timestamp,
+};
+use std::time::Duration;
+
+/// Everything that a status is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) outcome: &'a Outcome,
+    /// The state of its key source; `None` when it names none.
+    pub(super) keys: Option<&'a KeyState>,
+    pub(super) programmed: Programmed,
+    pub(super) addresses: &'a [String],
+    /// What the status says now.
+    pub(super) previous: &'a ProtectedEndpointStatus,
+    /// creationTimestamp, seconds since the Unix epoch.
+    pub(super) created: i64,
+}
+
+/// Whether every replica serves this generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Programmed {
+    Yes,
+    NotYet,
+    /// The cluster's resourceVersions are no numbers, so nothing can be compared.
+    Unknowable,
+}
+
+/// A condition before its times: type, status, reason, message.
+#[derive(Debug)]
+struct Line {
+    condition: Condition,
+    status: &'static str,
+    reason: Reason,
+    message: String,
+}
+
+const TRUE: &str = "True";
+const FALSE: &str = "False";
+const UNKNOWN: &str = "Unknown";
+/// The API server's bound of a condition's message is 32 KiB; ours is that of an Event's note.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The status that says what is known at `now` (since the Unix epoch). Equal knowledge gives an equal status: a condition keeps
+/// its lastTransitionTime while its status stays, a host keeps its `since`, and the order never changes.
+pub(super) fn desired(known: &Known<'_>, now: Duration) -> ProtectedEndpointStatus {
+    let [accepted, resolved] = known.outcome.verdicts.each_ref().map(|verdict| Line {
+        condition: verdict.condition,
+        status: if verdict.good { TRUE } else { FALSE },
+        reason: verdict.reason,
+        message: verdict.message.clone(),
+    });
+    let mut lines = vec![accepted, resolved, keys_ready(known.keys), programmed(known.programmed)];
+    lines.push(ready(&lines));
+    let stamp = |line: Line| stamped(line, known, now);
+    ProtectedEndpointStatus {
+        conditions: lines.into_iter().map(stamp).collect(),
+        hosts: known.outcome.hosts.iter().map(|host| claim(host, known, now)).collect(),
+        addresses: known.addresses.to_vec(),
+    }
+}
+
+/// Whether two statuses mean the same. Conditions that others have added do not count.
+pub(super) fn means_the_same(desired: &ProtectedEndpointStatus, stored: &ProtectedEndpointStatus) -> bool {
+    let has = |wanted: &ApiCondition| condition(stored, &wanted.type_) == Some(wanted);
+    desired.hosts == stored.hosts && desired.addresses == stored.addresses && desired.conditions.iter().all(has)
+}
+
+pub(super) fn condition<'a>(status: &'a ProtectedEndpointStatus, type_: &str) -> Option<&'a ApiCondition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+fn keys_ready(state: Option<&KeyState>) -> Line {
+    let (status, reason, message) = match state {
+        None => (TRUE, Reason::NoKeysNeeded, "no key source is in use".to_owned()),
+        Some(KeyState { good: Some(_), failure: None, .. }) => (TRUE, Reason::Fresh, "the issuer's keys are here".to_owned()),
+        Some(KeyState { good: Some(_), failure: Some(error), .. }) => {
+            (TRUE, Reason::Stale, format!("the newest fetch of the issuer's keys failed ({error}); the last good keys serve"))
+        }
+        Some(KeyState { good: None, failure: Some(error), .. }) => {
+            let message = format!(
+                "the issuer's keys could not be fetched ({error}): see that auth0.domain or auth0.jwksUrl is right and can be reached; until then 503"
+            );
+            (FALSE, Reason::FetchFailed, message)
+        }
+        Some(KeyState { good: None, failure: None, .. }) => {
+            (UNKNOWN, Reason::NeverFetched, "the issuer's keys are being fetched; until then 503".to_owned())
+        }
+    };
+    Line { condition: Condition::KeysReady, status, reason, message }
+}
+
+fn programmed(programmed: Programmed) -> Line {
+    let (status, reason, message) = match programmed {
+        Programmed::Yes => (TRUE, Reason::Programmed, "every replica serves this generation"),
+        Programmed::NotYet => (FALSE, Reason::Pending, "not every replica serves this generation yet"),
+        Programmed::Unknowable => {
+            (UNKNOWN, Reason::Pending, "this cluster's resourceVersions are no integers, so replicas cannot be compared")
+        }
+    };
+    Line { condition: Condition::Programmed, status, reason, message: message.to_owned() }
+}
+
+/// All of them, else the first failing one's reason. What is unknowable for ever does not count against it.
+fn ready(lines: &[Line]) -> Line {
+    let counts = |line: &&Line| line.status != TRUE && !(line.condition == Condition::Programmed && line.status == UNKNOWN);
+    match lines.iter().find(counts) {
+        None => Line { condition: Condition::Ready, status: TRUE, reason: Reason::Ready, message: "requests are served".to_owned() },
+        Some(line) => {
+            let message = format!("{}: {}", line.condition.as_str(), line.message);
+            Line { condition: Condition::Ready, status: line.status, reason: line.reason, message }
+        }
+    }
+}
+
+fn stamped(line: Line, known: &Known<'_>, now: Duration) -> ApiCondition {
+    let type_ = line.condition.as_str();
+    let unchanged = condition(known.previous, type_).filter(|old| old.status == line.status);
+    ApiCondition {
+        type_: type_.to_owned(),
+        status: line.status.to_owned(),
+        reason: line.reason.as_str().to_owned(),
+        message: shorten(line.message),
+        last_transition_time: unchanged.map_or_else(|| time(seconds(now)), |old| old.last_transition_time.clone()),
+        observed_generation: Some(known.outcome.generation),
+    }
+}
+
+/// A claim from before the object existed is void.
+fn claim(host: &str, known: &Known<'_>, now: Duration) -> HostSince {
+    let old = known.previous.hosts.iter().find(|claim| claim.host == host && claim.since.0.as_second() >= known.created);
+    let since = old.map_or_else(|| time(seconds(now).max(known.created)), |claim| claim.since.clone());
+    HostSince { host: host.to_owned(), since }
+}
+
+fn shorten(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE - 3));
+        message.push_str("...");
+    }
+    message
+}
+
+fn seconds(since_epoch: Duration) -> i64 {
+    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Whole seconds, as the API server keeps times.
+fn time(seconds: i64) -> Time {
+    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! The stores: what the cluster says now, kept by watches that never give up.
+//!
+//! List, then watch: it heals a missing CRD sooner than a streaming list, and its pages bound memory. A store changes whole at
+//! the end of a relist, so no route disappears in between (K05), and an outage never empties it (K01).
+
+use super::{
+    Config,
+    backoff::Capped,
+    bounded::{Pick, bounded},
+    changes::{Changes, ServiceKey},
+    health::{Health, count},
+    raw::RawEndpoint,
+    trim,
+};
+use futures::{StreamExt, future::join3};
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{Lookup, ObjectRef, Store, store::Writer},
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use std::{
+    fmt::Debug,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
+
+/// Seconds until the server ends a watch. kube gives a silent one up 5 s later, so a dead one is noticed within 30 s (K06).
+const TIMEOUT: u32 = 25;
+
+/// What readers see. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Stores {
+    pub(super) endpoints: Store<RawEndpoint>,
+    pub(super) services: Store<Service>,
+    pub(super) slices: Store<EndpointSlice>,
+    /// The highest resourceVersion of any ProtectedEndpoint that is in, or has left, `endpoints`. 0 where versions are no
+    /// numbers. Read it *before* the store: then the store holds at least that.
+    pub(super) seen: Arc<AtomicU64>,
+}
+
+/// The writing ends, one a watch.
+#[derive(Debug)]
+pub(super) struct Watches {
+    endpoints: Endpoints,
+    services: Services,
+    slices: Slices,
+}
+
+#[derive(Debug)]
+struct Endpoints {
+    store: Writer<RawEndpoint>,
+    changes: Arc<Changes>,
+    class: String,
+    /// The highest version that has come, listed or watched.
+    newest: u64,
+    seen: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Services {
+    store: Writer<Service>,
+    changes: Arc<Changes>,
+    own: Option<ServiceKey>,
+}
+
+#[derive(Debug)]
+struct Slices {
+    store: Writer<EndpointSlice>,
+    changes: Arc<Changes>,
+}
+
+// === impl Stores ===
+
+impl Stores {
+    /// Until each has been listed once. Never returns when a watch has gone.
+    pub(super) async fn synced(&self) {
+        let ready = join3(self.endpoints.wait_until_ready(), self.services.wait_until_ready(), self.slices.wait_until_ready());
+        if let (Ok(()), Ok(()), Ok(())) = ready.await {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+// === impl Watches ===
+
+impl Watches {
+    pub(super) fn new(config: &Config, changes: &Arc<Changes>) -> (Self, Stores) {
+        let seen = Arc::new(AtomicU64::new(0));
+        let changes = || Arc::clone(changes);
+        let endpoints =
+            Endpoints { store: Writer::default(), changes: changes(), class: config.class.clone(), newest: 0, seen: Arc::clone(&seen) };
+        let services = Services { store: Writer::default(), changes: changes(), own: config.service.clone() };
+        let slices = Slices { store: Writer::default(), changes: changes() };
+        let (e, s, l) = (endpoints.store.as_reader(), services.store.as_reader(), slices.store.as_reader());
+        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, seen })
+    }
+
+    /// Runs the three watches, for ever.
+    pub(super) async fn run(mut self, client: &Client, health: &Arc<Health>, seed: u64) {
+        let client = |pick: Pick| bounded(client.clone(), Arc::clone(health), pick);
+        let endpoints = Api::<DeserializeGuard<RawEndpoint>>::all(client(|h| &h.protected_endpoints));
+        let services = Api::<Service>::all(client(|h| &h.services));
+        let slices = Api::<EndpointSlice>::all(client(|h| &h.endpoint_slices));
+        join3(
+            follow(endpoints, config(), health, seed, |event| self.endpoints.take(event)),
+            follow(services, config(), health, seed ^ 1, |event| self.services.take(event)),
+            follow(slices, config(), health, seed ^ 2, |event| self.slices.take(event)),
+        )
+        .await;
+    }
+}
+
+pub(super) fn config() -> watcher::Config {
+    watcher::Config::default().timeout(TIMEOUT)
+}
+
+/// Gives every event of a watch to `take`; errors are logged, counted and waited for.
+pub(super) async fn follow<K>(api: Api<K>, config: watcher::Config, health: &Health, seed: u64, mut take: impl FnMut(Event<K>))
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let kind = K::plural(&());
+    let mut events = pin!(watcher::watcher(api, config).backoff(Capped::new(seed)));
+    let mut failing = false;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                let heard = !matches!(event, Event::Init);
+                if heard && std::mem::take(&mut failing) {
+                    tracing::info!(%kind, "watch works again");
+                }
+                take(event);
+            }
+            Err(error) => {
+                count(&health.counters.watch_errors);
+                log(&kind, &error, std::mem::replace(&mut failing, true));
+            }
+        }
+    }
+}
+
+/// The first error of a row is a warning, the rest are details.
+fn log(kind: &str, error: &watcher::Error, again: bool) {
+    let hint = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_not_found() => "; is the CRD installed?",
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden() => {
+            "; does the ClusterRole allow list and watch?"
+        }
+        _ => "",
+    };
+    if again {
+        tracing::debug!(%kind, %error, "watch failed again{hint}");
+    } else {
+        tracing::warn!(%kind, %error, "watch failed, trying again{hint}");
+    }
+}
+
+// === impl Endpoints ===
+
+impl Endpoints {
+    fn take(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) {
+        let Some(event) = self.of_class(event) else { return };
+        let matters = matters(&self.store.as_reader(), &event, RawEndpoint::compiles_like);
+        self.store.apply_watcher_event(&event);
+        let Some(matters) = matters else { return };
+        self.seen.store(self.newest, SeqCst);
+        if matters {
+            self.changes.table();
+        } else {
+            self.changes.other();
+        }
+    }
+
+    /// The event as this class sees it: an object that is, or has become, another class's is not there.
+    fn of_class(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) -> Option<Event<RawEndpoint>> {
+        Some(match event {
+            Event::Init => Event::Init,
+            Event::InitDone => Event::InitDone,
+            Event::InitApply(guard) => Event::InitApply(Some(self.open(guard)).filter(|raw| raw.is_of(&self.class))?),
+            Event::Delete(guard) => Event::Delete(self.open(guard)),
+            Event::Apply(guard) => match self.open(guard) {
+                raw if raw.is_of(&self.class) => Event::Apply(raw),
+                raw => Event::Delete(raw),
+            },
+        })
+    }
+
+    fn open(&mut self, guard: DeserializeGuard<RawEndpoint>) -> RawEndpoint {
+        if let Err(invalid) = &guard.0 {
+            let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
+            tracing::error!(?namespace, ?name, error = %invalid.error, "a stored ProtectedEndpoint cannot be read: it is refused");
+        }
+        let raw = RawEndpoint::from_guard(guard);
+        self.newest = self.newest.max(raw.version().unwrap_or_default());
+        raw
+    }
+}
+
+// === impl Services ===
+
+impl Services {
+    fn take(&mut self, event: Event<Service>) {
+        let own = self.own.as_ref().map(|(namespace, name)| (Some(namespace), Some(name)));
+        let is_own = |s: &Service| own == Some((s.metadata.namespace.as_ref(), s.metadata.name.as_ref()));
+        let event = event.modify(|service| trim::service(service, is_own(service)));
+        let matters = matters(&self.store.as_reader(), &event, PartialEq::eq);
+        self.store.apply_watcher_event(&event);
+        if matters == Some(true) {
+            self.changes.table();
+        }
+    }
+}
+
+// === impl Slices ===
+
+impl Slices {
+    fn take(&mut self, event: Event<EndpointSlice>) {
+        let event = event.modify(trim::slice);
+        match &event {
+            // The label may have named another Service before.
+            Event::Apply(slice) | Event::Delete(slice) => {
+                let old = self.store.as_reader().get(&ObjectRef::from_obj(slice));
+                self.store.apply_watcher_event(&event);
+                old.iter().map(AsRef::as_ref).chain([slice]).filter_map(service_of).for_each(|key| self.changes.endpoints(key));
+            }
+            Event::Init | Event::InitApply(_) => self.store.apply_watcher_event(&event),
+            Event::InitDone => {
+                self.store.apply_watcher_event(&event);
+                self.changes.all_endpoints();
+            }
+        }
+    }
+}
+
+/// The Service that a slice belongs to.
+pub(super) fn service_of(slice: &EndpointSlice) -> Option<ServiceKey> {
+    Some((slice.metadata.namespace.clone()?, slice.labels().get(trim::SERVICE_NAME)?.clone()))
+}
+
+/// Whether an event changes what the table is made of; `None` while a list is still coming in.
+fn matters<K>(store: &Store<K>, event: &Event<K>, same: impl Fn(&K, &K) -> bool) -> Option<bool>
+where
+    K: Lookup<DynamicType = ()> + Resource<DynamicType = ()> + Clone + 'static,
+{
+    match event {
+        Event::Init | Event::InitApply(_) => None,
+        // What a relist left out was deleted meanwhile: only compiling tells.
+        Event::InitDone => Some(true),
+        Event::Apply(object) => Some(store.get(&ObjectRef::from_obj(object)).is_none_or(|old| !same(&old, object))),
+        Event::Delete(object) => Some(store.get(&ObjectRef::from_obj(object)).is_some()),
+    }
+}

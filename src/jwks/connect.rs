@@ -1,0 +1,120 @@
+//! Connections to issuers: the name is resolved once, each address is judged, and only a judged address is connected to (P64).
+
+use super::{ConnectTo, FetchError, PrivateIssuers, address};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpStream, time::timeout};
+
+/// One address that swallows packets must not use up the whole deadline.
+const PER_ADDRESS: Duration = Duration::from_millis(1500);
+
+pub type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// Opens TLS connections to names that tenants choose, under the operator's rules about where they may lead.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    connect_to: Vec<ConnectTo>,
+    private: PrivateIssuers,
+    system: Arc<ClientConfig>,
+}
+
+// === impl Connector ===
+
+impl Connector {
+    /// Reads the system's roots once; Mozilla's, which are built in, stand in when the system has none.
+    ///
+    /// # Errors
+    /// When this build's TLS cannot be set up at all.
+    pub fn new(connect_to: Vec<ConnectTo>, private: PrivateIssuers) -> Result<Self, rustls::Error> {
+        Ok(Self { connect_to, private, system: client_config(system_roots())? })
+    }
+
+    /// A connection to `host`, whose certificate must be for `host` wherever the connection leads, and be signed by the system's roots or,
+    /// when `ca_bundle` is given, by exactly those.
+    ///
+    /// # Errors
+    /// `Dns`, `Forbidden`, `Connect` or `Tls`. Bound it in time: there is no deadline here.
+    pub async fn connect(&self, host: &str, port: u16, ca_bundle: Option<&str>) -> Result<TlsStream, FetchError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Dns)?;
+        let config = match ca_bundle {
+            Some(pem) => client_config(bundle_roots(pem)?).map_err(|error| refused(&error, FetchError::Tls))?,
+            None => Arc::clone(&self.system),
+        };
+        let stream = connect_to_any(&self.addresses(host, port).await?).await?;
+        let tls = tokio_rustls::TlsConnector::from(config).connect(name, stream).await;
+        tls.map_err(|error| refused(&error, FetchError::Tls))
+    }
+
+    /// Where `host` leads, without the addresses it must not lead to.
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        let redirect = self.connect_to.iter().find(|rule| rule.matches(host, port));
+        let (to_host, to_port) = redirect.map_or((host, port), |rule| rule.target(host, port));
+        let found = tokio::net::lookup_host((to_host, to_port)).await.map_err(|error| refused(&error, FetchError::Dns))?;
+        let found: Vec<_> = found.collect();
+        let trusted = redirect.is_some_and(ConnectTo::names_an_address);
+        let allowed: Vec<_> = found.iter().copied().filter(|address| trusted || self.may_reach(host, address.ip())).collect();
+        match (found.is_empty(), allowed.is_empty()) {
+            (true, _) => Err(FetchError::Dns),
+            (_, true) => Err(FetchError::Forbidden),
+            _ => Ok(allowed),
+        }
+    }
+
+    fn may_reach(&self, host: &str, address: IpAddr) -> bool {
+        address::is_public(address) || self.private.allow(host, address)
+    }
+}
+
+async fn connect_to_any(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
+    for address in addresses {
+        match timeout(PER_ADDRESS, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => tracing::debug!(%address, %error, "no connection"),
+            Err(_) => tracing::debug!(%address, "no connection in time"),
+        }
+    }
+    Err(FetchError::Connect)
+}
+
+fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions()?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "reading the system's roots");
+    }
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+/// A bundle that holds no certificate, or one that cannot be read, trusts nobody.
+fn bundle_roots(pem: &str) -> Result<RootCertStore, FetchError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| refused(&error, FetchError::Tls))?;
+        roots.add(certificate).map_err(|error| refused(&error, FetchError::Tls))?;
+    }
+    if roots.is_empty() { Err(FetchError::Tls) } else { Ok(roots) }
+}
+
+fn refused(error: &dyn std::error::Error, code: FetchError) -> FetchError {
+    tracing::debug!(error = %error, %code, "no connection to the issuer");
+    code
+}

@@ -1,0 +1,242 @@
+//! The controller against a real API server: what the cluster says is what is served, whatever happens to the cluster.
+
+#[path = "support/apiserver.rs"]
+mod apiserver;
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "support/gate.rs"]
+mod gate;
+
+use apiserver::ApiServer;
+use gate::{Gate, always, apply, condition, create_service, endpoint, endpoints_api, eventually, set_addresses, until_condition};
+use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A client with exactly the installation's rights.
+async fn restricted(server: &ApiServer) -> Client {
+    let mut config = server.config().await.unwrap();
+    config.auth_info.impersonate = Some(cluster::ACCOUNT.to_owned());
+    Client::try_from(config).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_live_from_apply_to_delete_with_exactly_the_rights_of_the_chart() {
+    let server = ApiServer::start().await.unwrap();
+    let admin = server.client().await.unwrap();
+    cluster::prepare(&admin).await;
+    cluster::grant(&admin).await;
+    let gate = Gate::start(restricted(&server).await, "gate-0");
+
+    // K11: no CRD yet. It stays up, is not ready, does not storm, and heals.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!(!gate.is_ready(), "ready without a CRD");
+    assert!(gate.live.table.load().is_none(), "a table out of half a view (K03)");
+    let errors = gate.health.counters.watch_errors.load(Relaxed);
+    assert!((1..=8).contains(&errors), "{errors} attempts in 2 s (K08)");
+    cluster::install_crd(&admin).await;
+    gate.until_ready(10).await;
+    cluster::until_crd_works(&admin).await;
+
+    lives(&gate, &admin).await;
+    reports(&gate, &admin).await;
+    another_class_is_not_seen(&gate, &admin).await;
+    moves_and_goes(&gate, &admin).await;
+
+    let leases: Api<Lease> = Api::namespaced(admin.clone(), gate::NAMESPACE);
+    gate.stop().await;
+    let names: Vec<_> = leases.list(&ListParams::default()).await.unwrap().iter().map(ResourceExt::name_any).collect();
+    assert_eq!(names, ["portcullis-portcullis"], "the replica's own Lease goes with it");
+    let holder = leases.get("portcullis-portcullis").await.unwrap().spec.unwrap().holder_identity;
+    assert_eq!(holder.as_deref(), Some(""), "the Lease is given back");
+}
+
+async fn lives(gate: &Gate, admin: &Client) {
+    apply(admin, &endpoint("shop", "web")).await;
+    eventually("refused in place while the Service is missing", 5, async || gate.refuses("shop.example.com")).await;
+    create_service(admin, "web").await;
+    eventually("live once the Service is there (K15)", 5, async || gate.serves("shop.example.com")).await;
+    set_addresses(admin, "web", &["10.1.0.1", "10.1.0.2"]).await;
+    eventually("both addresses", 5, async || gate.endpoints("web").is_some_and(|set| set.len() == 2)).await;
+
+    // Endpoint churn compiles nothing.
+    let compiled = gate.health.counters.compiled.load(Relaxed);
+    for last in 3..8 {
+        let address = format!("10.1.0.{last}");
+        set_addresses(admin, "web", &[&address]).await;
+        let want = vec![format!("{address}:8080").parse().unwrap()];
+        eventually("the new address", 5, async || gate.endpoints("web").as_ref() == Some(&want)).await;
+    }
+    let status_echoes = 2;
+    assert!(gate.health.counters.compiled.load(Relaxed) <= compiled + status_echoes, "compiled for an EndpointSlice");
+}
+
+async fn reports(gate: &Gate, admin: &Client) {
+    let object = until_condition(admin, "shop", "Ready", ("True", "Ready"), 10).await;
+    let conditions = [
+        ("Accepted", "Accepted"),
+        ("ResolvedRefs", "ResolvedRefs"),
+        ("KeysReady", "Fresh"),
+        ("Programmed", "Programmed"),
+        ("Ready", "Ready"),
+    ];
+    let types: Vec<_> = object.data["status"]["conditions"].as_array().unwrap().iter().map(|c| c["type"].clone()).collect();
+    assert_eq!(types, conditions.map(|(kind, _)| kind), "in this order");
+    for (kind, reason) in conditions {
+        assert_eq!(condition(&object, kind), ("True".to_owned(), reason.to_owned()), "{kind}");
+    }
+    assert_eq!(object.data["status"]["hosts"][0]["host"], "shop.example.com");
+    assert_eq!(object.data["status"]["addresses"], json!(["192.0.2.7"]));
+    assert!(gate.health.leads());
+
+    // Written once, and not again (K24).
+    let api = endpoints_api(admin);
+    always("the resourceVersion", 6, async || api.get("shop").await.unwrap().resource_version()).await;
+
+    let mut down = endpoint("down", "web");
+    down["spec"]["auth0"]["domain"] = json!("down.example.com");
+    apply(admin, &down).await;
+    until_condition(admin, "down", "KeysReady", ("False", "FetchFailed"), 10).await;
+    until_condition(admin, "down", "Ready", ("False", "FetchFailed"), 10).await;
+
+    let events: Api<Event> = Api::namespaced(admin.clone(), "default");
+    let has = |all: &[Event], name: &str, reason: &str| {
+        let about = |event: &Event| event.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name);
+        all.iter().any(|event| about(event) && event.reason.as_deref() == Some(reason))
+    };
+    eventually("an Event for each turn of Ready", 5, async || {
+        let all = events.list(&ListParams::default()).await.unwrap().items;
+        has(&all, "shop", "Ready") && has(&all, "down", "FetchFailed")
+    })
+    .await;
+}
+
+async fn another_class_is_not_seen(gate: &Gate, admin: &Client) {
+    let mut other = endpoint("other", "web");
+    other["spec"]["className"] = json!("another");
+    apply(admin, &other).await;
+    other["spec"]["className"] = json!("portcullis");
+    apply(admin, &other).await;
+    eventually("ours now", 5, async || gate.serves("other.example.com")).await;
+    other["spec"]["className"] = json!("another");
+    apply(admin, &other).await;
+    eventually("no longer ours", 5, async || gate.route("other.example.com", "/").is_none()).await;
+}
+
+async fn moves_and_goes(gate: &Gate, admin: &Client) {
+    let mut moved = endpoint("shop", "web");
+    moved["spec"]["rules"] = json!([{"path": "/v2"}]);
+    let generation = apply(admin, &moved).await.metadata.generation;
+    eventually("the new path", 5, async || {
+        gate.route("shop.example.com", "/v2").is_some() && gate.route("shop.example.com", "/").is_none()
+    })
+    .await;
+    eventually("its generation is Programmed", 10, async || {
+        let object = endpoints_api(admin).get("shop").await.unwrap();
+        let observed = |c: &serde_json::Value| c["observedGeneration"].as_i64() == generation && c["status"] == "True";
+        object.data["status"]["conditions"].as_array().unwrap().iter().all(observed)
+    })
+    .await;
+
+    // K29
+    endpoints_api(admin).delete("shop", &DeleteParams::default()).await.unwrap();
+    eventually("404", 1, async || gate.route("shop.example.com", "/v2").is_none()).await;
+    endpoints_api(admin).delete("down", &DeleteParams::default()).await.unwrap();
+    eventually("backends that nobody names are forgotten", 5, async || gate.endpoints("web").is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_goes_and_comes_back_never_empties_the_table() {
+    let mut server = ApiServer::start().await.unwrap();
+    let admin = server.client().await.unwrap();
+    cluster::prepare(&admin).await;
+    cluster::install_crd(&admin).await;
+    cluster::until_crd_works(&admin).await;
+    create_service(&admin, "web").await;
+    set_addresses(&admin, "web", &["10.1.0.1"]).await;
+    for name in ["stays", "goes"] {
+        apply(&admin, &endpoint(name, "web")).await;
+    }
+    let gate = Gate::start(admin.clone(), "gate-0");
+    gate.until_ready(10).await;
+    assert!(gate.serves("stays.example.com") && gate.serves("goes.example.com"), "ready before the table was whole (K03)");
+    assert!(gate.endpoints("web").is_some_and(|set| set.len() == 1));
+    until_condition(&admin, "stays", "Ready", ("True", "Ready"), 10).await;
+
+    // K01
+    server.stop();
+    always("what is in service", 3, async || (gate.is_ready(), gate.serves("stays.example.com"), gate.endpoints("web"))).await;
+    assert!(gate.health.staleness() >= std::time::Duration::from_secs(2), "{:?}", gate.health.staleness());
+
+    // K05: deleted and compacted while nobody watched.
+    server.forget("/registry/portcullis.dev/protectedendpoints/default/goes").await.unwrap();
+    let back = tokio::time::Instant::now();
+    server.restart().await.unwrap();
+    let admin = server.client().await.unwrap();
+    eventually("the delete of the gap is seen", 15, async || gate.route("goes.example.com", "/").is_none()).await;
+    assert!(gate.serves("stays.example.com"));
+    apply(&admin, &endpoint("late", "web")).await;
+    eventually("and what comes after it", 10, async || gate.serves("late.example.com")).await;
+    println!("healed {:?} after the restart began (K08)", back.elapsed());
+    until_condition(&admin, "late", "Ready", ("True", "Ready"), 20).await;
+    gate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_version_has_stored_is_refused_alone() {
+    let server = ApiServer::start().await.unwrap();
+    let admin = server.client().await.unwrap();
+    cluster::prepare(&admin).await;
+    cluster::install_loose_crd(&admin).await;
+    cluster::until_crd_works(&admin).await;
+    create_service(&admin, "web").await;
+    // K13, K28
+    let mut unknown = endpoint("unknown", "web");
+    unknown["spec"]["shadow"] = json!(true);
+    let mut garbage = endpoint("garbage", "web");
+    garbage["spec"] = json!("not even an object");
+    let mut nothing = endpoint("nothing", "web");
+    nothing.as_object_mut().unwrap().remove("spec");
+    let mut odd = endpoint("odd", "web");
+    odd["spec"]["rules"] = json!([{"path": "/"}, 7, {"path": {"a": "map"}}]);
+    odd["status"] = json!({"conditions": "garbage", "hosts": 5});
+    for object in [&unknown, &garbage, &nothing, &odd, &endpoint("good", "web")] {
+        apply(&admin, object).await;
+    }
+    let gate = Gate::start(admin.clone(), "gate-0");
+    gate.until_ready(10).await;
+    assert!(gate.serves("good.example.com"));
+    assert!(gate.refuses("unknown.example.com"), "a field that this version does not know refuses the whole resource");
+    assert!(!gate.serves("odd.example.com"));
+    // And it goes on watching.
+    apply(&admin, &endpoint("later", "web")).await;
+    eventually("later objects", 5, async || gate.serves("later.example.com")).await;
+    until_condition(&admin, "good", "Ready", ("True", "Ready"), 10).await;
+    until_condition(&admin, "unknown", "Accepted", ("False", "UnsupportedField"), 10).await;
+
+    // Two replicas; the second waits for the Lease and routes all the same (K23).
+    let second = Gate::start(admin.clone(), "gate-1");
+    second.until_ready(10).await;
+    assert!(second.serves("good.example.com") && !second.health.leads());
+
+    // What an old leader would write: derived from a resourceVersion that is no longer the newest.
+    let (api, old) = (endpoints_api(&admin), endpoints_api(&admin).get("good").await.unwrap());
+    let mut newer = endpoint("good", "web");
+    newer["metadata"]["labels"] = json!({"a": "b"});
+    apply(&admin, &newer).await;
+    let patch = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "ProtectedEndpoint",
+        "metadata": {"resourceVersion": old.resource_version()}, "status": {"addresses": ["192.0.2.9"]},
+    });
+    let late = api.patch_status("good", &PatchParams::apply("portcullis").force(), &Patch::Apply(patch)).await;
+    assert!(matches!(late, Err(kube::Error::Api(status)) if status.code == 409));
+
+    gate.stop().await;
+    eventually("the second takes over at once", 5, async || second.health.leads()).await;
+    assert!(second.serves("good.example.com"));
+    second.stop().await;
+}
