@@ -32,7 +32,8 @@ fn refused(object: &Value) -> Option<String> {
     let port = ServicePort { name: String::new(), number: 80, app_protocol: None };
     let service = ServiceObject { namespace: String::new(), name: "a".to_owned(), external_name: false, ports: vec![port] };
     let endpoints = vec![EndpointObject::from_parts(&metadata, object)];
-    let compiled = compile(&Inputs { class: "portcullis".to_owned(), endpoints, services: vec![service], ..Inputs::default() });
+    let class = object["spec"]["className"].as_str().unwrap_or("portcullis").to_owned();
+    let compiled = compile(&Inputs { class, endpoints, services: vec![service], ..Inputs::default() });
     let accepted = compiled.outcomes.into_values().flat_map(|outcome| outcome.verdicts).next().unwrap();
     (!accepted.good).then_some(accepted.message)
 }
@@ -47,6 +48,83 @@ fn agree(object: &Value) -> Result<(), TestCaseError> {
 
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Every field there is, each with values of every kind: both give an answer, and never the wrong way round.
+#[test]
+fn any_value_anywhere() {
+    let full = object(|spec| {
+        *spec = json!({
+            "className": "portcullis", "hosts": ["a.example"], "timeout": "1s",
+            "auth0": {
+                "domain": "t.auth0.com", "issuer": "https://a/", "jwksUrl": "https://a/", "audience": ["a"], "audienceMatch": "Any", "alg": "RS256",
+                "jwksCacheDuration": "1m", "jwksMaxStaleness": "1m", "caBundle": "x", "leeway": "1s",
+            },
+            "token": {"header": "X-A", "cookie": "a", "forward": "Keep", "crossOrigin": "Allow"},
+            "backend": {"service": "a", "port": 80, "scheme": "http"},
+            "require": {
+                "scopes": ["a"], "scopesMatch": "Any", "permissions": ["a"], "roles": ["a"], "rolesClaim": "a", "rolesClaimPath": ["a"],
+                "claims": [{"claim": "a", "claimPath": ["a"], "values": ["a"]}],
+            },
+            "claimHeaders": [{"header": "X-B", "claim": "a", "claimPath": ["a"], "arrays": "Join"}],
+            "rules": [{
+                "name": "a", "path": "/", "pathType": "Exact", "methods": ["GET"], "access": "Token", "rewrite": "/", "require": {}, "backend": {},
+                "timeout": "1s", "claimHeaders": [],
+            }],
+        });
+    });
+    let sound = object(|spec| {
+        *spec = json!({
+            "auth0": {"domain": "t.auth0.com", "audience": ["a"]}, "backend": {"service": "a", "port": 80}, "rules": [{"path": "/"}],
+            "token": {}, "require": {"scopes": ["a"]}, "claimHeaders": [{"header": "X-B", "claim": "a"}], "hosts": ["a.example"],
+        })
+    });
+    let values = [
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("a"),
+        json!("/"),
+        json!([]),
+        json!(["a"]),
+        json!([{}]),
+        json!({}),
+        json!({"a": [1]}),
+    ];
+    let mut accepted = 0;
+    for (pointer, value) in pointers(&full, "").iter().flat_map(|pointer| values.iter().map(move |value| (pointer, value))) {
+        let mut changed = sound.clone();
+        if set(&mut changed, pointer, value) && SCHEMA.problems(&changed).is_empty() {
+            assert_eq!(refused(&changed), None, "{changed}");
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 20, "{accepted} of these changes are harmless: too few to say anything");
+}
+
+/// Of everything below `spec`.
+fn pointers(value: &Value, at: &str) -> Vec<String> {
+    let below: Vec<_> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (format!("{at}/{name}"), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (format!("{at}/{index}"), value)).collect(),
+        _ => vec![],
+    };
+    let nested = below.iter().flat_map(|(at, value)| pointers(value, at));
+    below.iter().map(|(at, _)| at.clone()).chain(nested).filter(|at| at.starts_with("/spec")).collect()
+}
+
+/// False when nothing stands where the value would go.
+fn set(object: &mut Value, pointer: &str, value: &Value) -> bool {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    match object.pointer_mut(parent) {
+        Some(Value::Object(fields)) => {
+            fields.insert(name.to_owned(), value.clone());
+            true
+        }
+        Some(Value::Array(items)) => items.get_mut(name.parse::<usize>().unwrap()).map(|item| *item = value.clone()).is_some(),
+        _ => false,
+    }
 }
 
 proptest! {

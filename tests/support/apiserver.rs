@@ -3,6 +3,7 @@
 //! The binaries come from $KUBEBUILDER_ASSETS, else from where `tests/cluster/cluster build` puts them. Without them `start` is an
 //! error that says so: a test that needs an API server never passes without one.
 
+#![allow(clippy::indexing_slicing, reason = "of JSON values, where it gives null")]
 #![allow(dead_code, unreachable_pub, reason = "every test includes this file and uses a part of it")]
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
