@@ -45,3 +45,49 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// P64.
+    #[test]
+    fn only_the_public_internet_is_public() {
+        let rows = [
+            ("this host", "0.0.0.0 127.0.0.1 127.255.255.255 ::1 ::", false),
+            ("this network", "0.1.2.3", false),
+            ("private", "10.0.0.1 10.255.255.255 172.16.0.1 172.31.255.255 192.168.0.1", false),
+            ("around private", "9.255.255.255 11.0.0.0 172.15.255.255 172.32.0.0 192.167.255.255 192.169.0.0", true),
+            ("link-local, metadata", "169.254.0.1 169.254.169.254 fe80::1 febf::1 fd00:ec2::254", false),
+            ("carrier-grade NAT", "100.64.0.1 100.127.255.255", false),
+            ("around carrier-grade NAT", "100.63.255.255 100.128.0.0", true),
+            ("unique local, site-local", "fc00::1 fdff:ffff::1 fec0::1", false),
+            ("multicast, reserved, broadcast", "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 ff02::1 ff0e::1", false),
+            ("protocol assignments, benchmarks", "192.0.0.8 198.18.0.1 198.19.255.255", false),
+            ("mapped", "::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::ffff:0:0", false),
+            ("compatible", "::127.0.0.1 ::10.0.0.1", false),
+            ("NAT64, 6to4, Teredo", "64:ff9b::10.0.0.1 64:ff9b:1::1 2002:7f00:1:: 2002:a9fe:a9fe::1 2001:0:1::1", false),
+            ("public", "1.1.1.1 104.18.0.1 2606:4700::1 ::ffff:1.1.1.1 64:ff9b::1.1.1.1 2002:101:101::1 2001:4860::8888", true),
+        ];
+        for (name, address) in rows.iter().flat_map(|(name, list, public)| list.split(' ').map(move |address| ((name, *public), address))) {
+            assert_eq!(is_public(address.parse().unwrap()), name.1, "{}: {address}", name.0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_ipv4_address_is_judged_alike_in_every_spelling(bits: u32) {
+            let v4 = Ipv4Addr::from(bits);
+            prop_assert_eq!(is_public(IpAddr::V6(v4.to_ipv6_mapped())), is_public(IpAddr::V4(v4)));
+        }
+
+        /// What std knows to be local is never public.
+        #[test]
+        fn nothing_local_is_public(bits: u32) {
+            let v4 = Ipv4Addr::from(bits);
+            let local = v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast();
+            prop_assert!(!(local && is_public(IpAddr::V4(v4))));
+        }
+    }
+}

@@ -6,7 +6,7 @@ pub enum FetchError {
     /// The name does not resolve.
     #[error("Dns")]
     Dns,
-    /// The name resolves only to addresses that are not the public Internet's.
+    /// The URL is not https, or its name resolves only to addresses that are not the public Internet's.
     #[error("Forbidden")]
     Forbidden,
     /// The connection was refused, or broke before the answer was whole.

@@ -42,8 +42,7 @@ impl Fetcher {
 impl Fetch for Fetcher {
     async fn fetch(&self, id: &ProviderId) -> Result<Document, FetchFailure> {
         let request = Request::get(&*id.jwks_url).header(header::ACCEPT, "application/json").body(Empty::<Bytes>::new());
-        // A URL that compile let through parses; if one does not, there is no host in it to look up.
-        let request = request.map_err(|_| FetchError::Dns)?;
+        let request = request.map_err(|_| FetchError::Forbidden)?;
         let response = exchange(&self.connector, request, id.ca_bundle.as_deref(), MAX_DOCUMENT).await?;
         if response.status() == StatusCode::OK {
             return Ok(response.into_body());

@@ -34,3 +34,6 @@ pub use self::{
     refresh::Refresher,
     ring::KeyRing,
 };
+
+#[cfg(test)]
+mod tests;

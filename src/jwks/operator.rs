@@ -127,3 +127,93 @@ fn is_host_name(text: &str) -> bool {
     let last_is_number = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     text.len() <= 253 && text.split('.').all(label) && !last_is_number
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_connect_to_rule_sends_what_it_matches_elsewhere() {
+        let rows = [
+            ("both", "a.com:443:127.0.0.1:8443", "a.com", 443, Some(("127.0.0.1", 8443))),
+            ("case", "A.com:443:127.0.0.1:8443", "a.COM", 443, Some(("127.0.0.1", 8443))),
+            ("to a name", "a.com:443:issuer.test:8443", "a.com", 443, Some(("issuer.test", 8443))),
+            ("other host", "a.com:443:127.0.0.1:8443", "b.com", 443, None),
+            ("other port", "a.com:443:127.0.0.1:8443", "a.com", 444, None),
+            ("any host", ":443:127.0.0.1:8443", "b.com", 443, Some(("127.0.0.1", 8443))),
+            ("any port", "a.com::127.0.0.1:8443", "a.com", 1, Some(("127.0.0.1", 8443))),
+            ("same port", "::127.0.0.1:", "a.com", 443, Some(("127.0.0.1", 443))),
+            ("same host", "a.com:443::8443", "a.com", 443, Some(("a.com", 8443))),
+            ("IPv6", "[0:0::1]:443:[2001:DB8::1]:8443", "::1", 443, Some(("2001:db8::1", 8443))),
+        ];
+        for (name, rule, host, port, target) in rows {
+            let rule: ConnectTo = rule.parse().unwrap();
+            assert_eq!(rule.matches(host, port).then(|| rule.target(host, port)), target, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_connect_to_rule_that_is_not_one_says_why_and_what_would_be_right() {
+        let rows = [
+            ("", "fewer than four parts"),
+            ("a.com", "fewer than four parts"),
+            ("a.com:443", "ends after the first port"),
+            ("a.com:443:b.com", "fewer than four parts"),
+            ("a.com:443:b.com:443:", "a port is not a number"),
+            ("a.com:http:b.com:443", "a port is not a number"),
+            ("a.com:0:b.com:443", "a port is not a number"),
+            ("a.com:443:b.com:65536", "a port is not a number"),
+            ("a b:443:b.com:443", "neither a name nor an address"),
+            ("a.com:443:10.0.0:443", "neither a name nor an address"),
+            ("a.com:443:::1:443", "a port is not a number"),
+            ("[::1:443:b.com:443", "bracket is not closed"),
+            ("[a.com]:443:b.com:443", "not an IPv6 address"),
+        ];
+        for (text, problem) in rows {
+            let error = text.parse::<ConnectTo>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}`")) && error.contains(problem), "{text}: {error}");
+            assert!(error.contains("HOST:PORT:ADDRESS:PORT"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn private_issuers_are_hosts_addresses_and_networks() {
+        let list: PrivateIssuers = "idp.corp.example, 10.1.0.0/16,fd00::/8,192.168.7.7,".parse().unwrap();
+        let rows = [
+            ("the host, wherever it is", "IDP.corp.example", "127.0.0.1", true),
+            ("below the host", "x.idp.corp.example", "127.0.0.1", false),
+            ("in the network", "any", "10.1.2.3", true),
+            ("mapped into IPv6", "any", "::ffff:10.1.2.3", true),
+            ("beside the network", "any", "10.2.0.1", false),
+            ("in the IPv6 network", "any", "fd12::1", true),
+            ("the address", "any", "192.168.7.7", true),
+            ("the next address", "any", "192.168.7.8", false),
+        ];
+        for (name, host, address, allowed) in rows {
+            assert_eq!(list.allow(host, address.parse().unwrap()), allowed, "{name}");
+        }
+        assert_eq!("".parse(), Ok(PrivateIssuers::default()));
+        for bad in ["10.0.0.0/33", "10.0.0", "a..b", "-a.com", "a.com:443", "https://a.com", "*.a.com", "a b", "good.com,10/8"] {
+            let error = bad.parse::<PrivateIssuers>().unwrap_err().to_string();
+            assert!(error.contains("neither a host name such as"), "{bad}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_parsers(text in "[a-c0-9:.,/\\[\\]%é-]{0,24}") {
+            let _ = text.parse::<ConnectTo>();
+            let _ = text.parse::<PrivateIssuers>();
+        }
+
+        #[test]
+        fn a_well_formed_rule_is_read_as_written(host in "[a-z]{1,9}\\.com", port in 1u16.., to in any::<IpAddr>(), to_port in 1u16..) {
+            let bracketed = if to.is_ipv6() { format!("[{to}]") } else { to.to_string() };
+            let rule: ConnectTo = format!("{host}:{port}:{bracketed}:{to_port}").parse().unwrap();
+            prop_assert!(rule.matches(&host, port));
+            let to = to.to_string();
+            prop_assert_eq!(rule.target(&host, port), (&*to, to_port));
+        }
+    }
+}

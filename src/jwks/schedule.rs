@@ -36,3 +36,40 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn delays() {
+        let seconds = Duration::from_secs;
+        let failed = |in_row, retry_after: Option<u64>| Outcome::Failed { in_row, retry_after: retry_after.map(seconds) };
+        let rows = [
+            ("success, least random", Outcome::Succeeded, 900, 0.0, 675_000),
+            ("success, most random", Outcome::Succeeded, 900, 1.0, 810_000),
+            ("no interval at all", Outcome::Succeeded, 0, 0.0, 750),
+            ("first failure", failed(1, None), 900, 0.0, 1_000),
+            ("first failure, most random", failed(1, None), 900, 1.0, 500),
+            ("fourth failure", failed(4, None), 900, 0.0, 8_000),
+            ("seventh failure", failed(7, None), 900, 0.0, 60_000),
+            ("many failures", failed(u32::MAX, None), 900, 0.0, 60_000),
+            ("retry-after", failed(1, Some(100)), 900, 0.0, 100_000),
+            ("retry-after sooner than the backoff", failed(7, Some(1)), 900, 0.0, 60_000),
+            ("retry-after beyond the interval", failed(1, Some(u64::MAX)), 900, 0.0, 900_000),
+        ];
+        for (name, outcome, interval, random, expected) in rows {
+            assert_eq!(outcome.delay(seconds(interval), random).as_millis(), expected, "{name}");
+        }
+    }
+
+    proptest! {
+        /// J49: with five seconds for the fetch itself a refresh ends within its interval, for every interval a resource may ask for.
+        #[test]
+        fn a_refresh_ends_within_its_interval(interval in 60u64..=86_400, random in 0.0..1.0) {
+            let interval = Duration::from_secs(interval);
+            prop_assert!(Outcome::Succeeded.delay(interval, random) + Duration::from_secs(5) <= interval);
+        }
+    }
+}

@@ -12,11 +12,14 @@ use jsonwebtoken::jwk::{
     PublicKeyUse, RSAKeyParameters,
 };
 use serde_json::Value;
+use std::{iter, ops::RangeInclusive};
 
 /// Why a key is left out, for the operator.
 type Reason = &'static str;
 type Keys = Vec<(Algorithm, ParsedPublicKey)>;
 
+/// The members that are read. The rest, private numbers above all, is dropped first: nothing in it can leak or spoil a good key.
+const MEMBERS: [&str; 11] = ["kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e", "k"];
 const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256),
     (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384),
@@ -26,11 +29,18 @@ const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512),
 ];
 /// RFC 7518 §3.3 sets the lower bound; above the upper one a verification costs too much.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+const SMALL_PRIMES: [u32; 38] = [
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137,
+    139, 149, 151, 157, 163, 167,
+];
 const SEC1_UNCOMPRESSED: u8 = 4;
 
 /// Parses the key once for every algorithm it may serve: those of its type and curve, or of these the one that its `alg` names.
-pub(super) fn parse(jwk: Value) -> Result<Keys, Reason> {
+pub(super) fn parse(mut jwk: Value) -> Result<Keys, Reason> {
+    if let Value::Object(members) = &mut jwk {
+        members.retain(|name, _| MEMBERS.contains(&name.as_str()));
+    }
     let jwk: Jwk = serde_json::from_value(jwk).map_err(|_| "not a JWK, or a member has the wrong type")?;
     check_purpose(&jwk.common)?;
     let mut keys = match &jwk.algorithm {
@@ -71,10 +81,23 @@ fn check_modulus(modulus: &[u8]) -> Result<(), Reason> {
     if !RSA_BITS.contains(&(modulus.len() * 8 - leading_zeros)) {
         return Err("an RSA key must have 2048 to 8192 bits");
     }
-    if is_even(modulus) { Err("an RSA modulus is odd") } else { Ok(()) }
+    if is_even(modulus) {
+        return Err("an RSA modulus is odd");
+    }
+    if is_roca(modulus) { Err("made by a broken generator (CVE-2017-15361)") } else { Ok(()) }
 }
 
-/// An even exponent has no inverse, and 1 makes every message its own signature. Above 32 bits aws-lc refuses to verify.
+/// Modulo every small prime, the moduli of that generator are powers of 65537. Of sound ones, one in some 2^27 is.
+fn is_roca(modulus: &[u8]) -> bool {
+    SMALL_PRIMES.iter().all(|prime| {
+        let residue = modulus.iter().fold(0, |residue, byte| (residue << 8 | u32::from(*byte)) % prime);
+        let powers = iter::successors(Some(1), |power| Some(power * 65_537 % prime));
+        powers.take(*prime as usize).any(|power| power == residue)
+    })
+}
+
+/// An even exponent has no inverse, and 1 makes every message its own signature. No issuer needs a long one, which costs time at each
+/// verification.
 fn check_exponent(exponent: &[u8]) -> Result<(), Reason> {
     if is_even(exponent) || exponent == [1] || exponent.len() > 4 {
         return Err("an RSA exponent is odd, at least 3 and below 2^32");
@@ -111,7 +134,7 @@ fn octet_key_pair(jwk: &OctetKeyPairParameters) -> Result<Keys, Reason> {
 
 /// The `y` of the eight points whose order divides 8, little endian, without the sign bit: under such a key one signature fits
 /// many messages. Computed from the curve equation of RFC 8032 §5.1.
-const SMALL_ORDER: [[u8; 32]; 5] = [
+pub(super) const SMALL_ORDER: [[u8; 32]; 5] = [
     [
         0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
         0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,

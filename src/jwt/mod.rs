@@ -18,3 +18,6 @@ pub use self::{
     keys::{KeySet, KeySetError, SkippedKey},
     provider::{Provider, ProviderId},
 };
+
+#[cfg(test)]
+mod tests;

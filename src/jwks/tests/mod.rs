@@ -1,0 +1,7 @@
+mod life;
+mod script;
+
+#[cfg(feature = "controller")]
+mod https;
+#[cfg(feature = "controller")]
+mod tenant;
