@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod authz;
 pub mod clock;
 pub mod jwks;
@@ -32,6 +33,10 @@ pub mod telemetry;
 
 #[cfg(feature = "controller")]
 pub mod api;
+#[cfg(feature = "controller")]
+pub mod app;
+#[cfg(feature = "controller")]
+pub mod args;
 #[cfg(feature = "controller")]
 pub mod cli;
 #[cfg(feature = "controller")]

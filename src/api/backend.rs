@@ -53,10 +53,12 @@ impl JsonSchema for Port {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let number = "self >= 1 && self <= 65535";
         let name = "string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && string(self).matches('[a-z]')";
+        // `type(self)` would say it shorter, but kube's CEL, which `check` uses, does not know it.
+        let is_text = "self == string(self)";
         json_schema!({
             "x-kubernetes-int-or-string": true, "maxLength": 15,
             "x-kubernetes-validations": [{
-                "rule": format!("type(self) == int ? {number} : {name}"),
+                "rule": format!("{is_text} ? {name} : {number}"),
                 "message": "must be a port number from 1 to 65535 or the name of a port of the Service, such as 8080 or http",
             }],
         })

@@ -57,9 +57,10 @@ impl Schema {
         if let Some(fields) = object.as_object_mut() {
             fields.remove("status");
         }
-        drop_defaulted_nulls(&self.open, &mut object);
+        drop_nulls(&self.open, &mut object);
         let errors: Vec<_> = self.validator.iter_errors(&object).collect();
         let mut problems: Vec<_> = errors.iter().flat_map(|error| self.describe(error)).collect();
+        problems.extend(too_long_annotations(&object));
         if !errors.iter().any(hides_rules) {
             problems.extend(self.broken_rules(&object));
         }
@@ -122,6 +123,15 @@ fn metadata() -> Value {
     }})
 }
 
+/// P71: the server's limit for keys and values together.
+fn too_long_annotations(object: &Value) -> Option<Problem> {
+    const MOST: usize = 256 * 1024;
+    let annotations = object.pointer("/metadata/annotations")?.as_object()?;
+    let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    let message = format!("must be at most {MOST} bytes long in all, not {bytes}");
+    (bytes > MOST).then(|| Problem { path: "metadata.annotations".to_owned(), message })
+}
+
 /// Makes the CRD's schema say in JSON Schema what the API server reads into it.
 fn close(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
@@ -137,17 +147,17 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// The API server drops a null where the schema has a default, which then applies.
-fn drop_defaulted_nulls(schema: &Value, value: &mut Value) {
+/// The API server takes a field at null for one that was left out, unless the schema says nullable: ours never does.
+fn drop_nulls(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
             let schema_of = |name: &str| schema.get("properties").and_then(|properties| properties.get(name)).unwrap_or(&Value::Null);
-            fields.retain(|name, value| !(value.is_null() && schema_of(name).get("default").is_some()));
-            fields.iter_mut().for_each(|(name, value)| drop_defaulted_nulls(schema_of(name), value));
+            fields.retain(|name, value| !(value.is_null() && schema_of(name).is_object()));
+            fields.iter_mut().for_each(|(name, value)| drop_nulls(schema_of(name), value));
         }
         Value::Array(items) => {
             let schema = schema.get("items").unwrap_or(&Value::Null);
-            items.iter_mut().for_each(|item| drop_defaulted_nulls(schema, item));
+            items.iter_mut().for_each(|item| drop_nulls(schema, item));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -155,7 +165,7 @@ fn drop_defaulted_nulls(schema: &Value, value: &mut Value) {
 
 /// Whether the server would not look at the CEL rules any more: they could be misled by the wrong shape, or cost too much.
 fn hides_rules(error: &ValidationError<'_>) -> bool {
-    matches!(error.kind(), Kind::Type { .. } | Kind::Required { .. } | Kind::MaxItems { .. } | Kind::MaxLength { .. })
+    matches!(error.kind(), Kind::Enum { .. } | Kind::Type { .. } | Kind::Required { .. } | Kind::MaxItems { .. } | Kind::MaxLength { .. })
 }
 
 fn expectation(error: &ValidationError<'_>) -> String {
@@ -198,4 +208,57 @@ fn dotted(location: &Location) -> String {
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let mut object = json!({
+            "apiVersion": "portcullis.dev/v1alpha1", "kind": "ProtectedEndpoint", "metadata": {"name": "a"},
+            "spec": {"auth0": {"domain": "t.auth0.com", "audience": ["a"]}, "backend": {"service": "a", "port": 1}, "rules": [{"path": "/"}]},
+        });
+        change(&mut object);
+        Schema::new().problems(&object).into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+    }
+
+    #[test]
+    fn every_rule_of_the_definition_can_be_evaluated_here() {
+        assert!(!Schema::new().rules.has_errors());
+        assert_eq!(problems(|_| {}), [""; 0]);
+    }
+
+    #[test]
+    fn metadata_is_looked_at_too() {
+        assert_eq!(
+            problems(|object| object["metadata"]["labels"] = json!({"a": true})),
+            ["metadata.labels.a: must be of type string, not boolean"]
+        );
+        assert_eq!(problems(|object| object["metadata"] = json!({})), ["metadata.name: is required"]);
+        let unknown = "metadata.label: unknown field; known here: annotations, creationTimestamp";
+        assert!(problems(|object| object["metadata"]["label"] = json!({})).concat().starts_with(unknown));
+        assert_eq!(problems(|object| object["apiVersion"] = json!("portcullis.dev/v2")), ["apiVersion: must be portcullis.dev/v1alpha1"]);
+    }
+
+    #[test]
+    fn what_a_server_has_set_does_not_matter() {
+        let read_back = json!({"name": "a", "uid": "u", "generation": 1, "managedFields": [], "creationTimestamp": "1970-01-01T00:00:00Z"});
+        let change = |object: &mut Value| {
+            object["metadata"] = read_back;
+            object["status"] = json!({"anything": 1});
+        };
+        assert_eq!(problems(change), [""; 0]);
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let change = |object: &mut Value| {
+            object["spec"]["timeout"] = json!("0s");
+            object["spec"]["auth0"]["alg"] = json!("RSA256");
+            object["spec"]["rules"][0]["pfad"] = json!("/");
+        };
+        let paths: Vec<_> = problems(change).into_iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
+        assert_eq!(paths, ["spec.auth0.alg", "spec.rules[0].pfad", "spec.timeout"]);
+    }
 }

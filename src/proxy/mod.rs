@@ -1,1 +1,94 @@
-//! DATA PLANE.
+//! DATA PLANE. Runs without a cluster: all it knows is [`Live`].
+//!
+//! ```text
+//! accept -> read head -> handle -> target -> route -> credentials -> verify -> authorise -> forward -> answer
+//!             |             |        400      404       400 401        401 503    403         502 503 504
+//!             |             |                405 503    403
+//!             timeouts      every way out passes `reject` (if refused) and `record` (always: one line, one count)
+//! ```
+//!
+//! One worker a core: its own runtime, listener and upstream connections. Workers share [`Live`], and nothing else.
+
+mod activity;
+mod balance;
+mod body;
+mod credentials;
+mod forward;
+mod handle;
+mod headers;
+mod identity;
+mod listen;
+mod pool;
+mod record;
+mod reject;
+mod serve;
+mod target;
+mod upload;
+
+pub use self::{
+    listen::{ListenError, listen},
+    reject::{Blame, Rejection},
+    serve::{Handle, Server, Shutdown},
+};
+
+use crate::{live::Live, telemetry};
+use ipnet::IpNet;
+use std::{sync::Arc, time::Duration};
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Gateway {
+    pub live: Arc<Live>,
+    pub settings: Settings,
+    pub metrics: Arc<telemetry::Metrics>,
+    pub access_log: telemetry::AccessLog,
+    /// The time since the Unix epoch.
+    pub clock: fn() -> Duration,
+}
+
+/// Fixed for the life of the process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Answered with `{"status":"ok"}` where no rule matches; `None`: nowhere.
+    pub health_path: Option<String>,
+    pub client_address: ClientAddress,
+    /// This installation's name in `Via` (RFC 9110 §7.6.3): a token nobody else uses.
+    pub via: String,
+    pub timeouts: Timeouts,
+}
+
+/// Whose word about the client's address, scheme and host is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// Nobody's: the peer is the client.
+    Direct,
+    /// Peers in these networks: what they say in `X-Forwarded-*` and `Forwarded` is passed on.
+    TrustedProxies(Vec<IpNet>),
+}
+
+/// Limits on a connection's patience (P56).
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From the first byte of a request head to its last.
+    pub header: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// A client that takes no byte of an answer.
+    pub write_stall: Duration,
+    /// To open a connection to a backend.
+    pub connect: Duration,
+    /// An upstream connection without a request.
+    pub upstream_idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            write_stall: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            upstream_idle: Duration::from_secs(20),
+        }
+    }
+}

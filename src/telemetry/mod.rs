@@ -1,1 +1,14 @@
-//! Logs and metrics.
+//! What operators see: logs and metrics. Never a token, a cookie or a secret.
+
+mod access;
+mod log;
+mod metrics;
+
+pub use self::{
+    access::{AccessLine, AccessLog, Format},
+    log::init,
+    metrics::Metrics,
+};
+
+/// The client went away before there was an answer: not a status that was sent.
+pub const CLIENT_CLOSED: u16 = 499;

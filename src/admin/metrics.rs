@@ -1,0 +1,87 @@
+//! Metrics that are read at each scrape instead of counted as they happen.
+
+use crate::{jwks::ProviderKeys, jwt::ProviderId, live::Live};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+};
+use std::{fmt, sync::Arc};
+
+/// Age of the keys and results of their fetches, by key-set URL.
+#[derive(Debug)]
+pub struct KeyMetrics {
+    pub live: Arc<Live>,
+}
+
+impl Collector for KeyMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let providers = self.live.keys.all();
+        ages(&providers, &mut encoder)?;
+        fetches(&providers, &mut encoder)
+    }
+}
+
+/// How the control plane is doing.
+#[cfg(feature = "controller")]
+#[derive(Debug)]
+pub struct ControlMetrics {
+    pub health: Arc<crate::controller::Health>,
+}
+
+#[cfg(feature = "controller")]
+impl Collector for ControlMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stale = i64::try_from(self.health.staleness().as_secs()).unwrap_or(i64::MAX);
+        gauge(&mut encoder, "control_plane_stale_seconds", "Seconds since the most silent watch heard from the API server", stale)?;
+        gauge(&mut encoder, "leader", "1 while this replica writes status", i64::from(self.health.leads()))?;
+        let counters = &self.health.counters;
+        let all = [
+            ("compiles", "Tables compiled", &counters.compiled),
+            ("compile_panics", "Compiles that panicked; the table in service stayed", &counters.compile_panics),
+            ("watch_errors", "Errors of watches", &counters.watch_errors),
+            ("status_writes", "Status patches sent", &counters.status_writes),
+            ("status_errors", "Status patches that failed", &counters.status_errors),
+            ("events_sent", "Events sent", &counters.events_sent),
+            ("events_failed", "Events that could not be sent", &counters.events_failed),
+            ("task_panics", "Control-plane tasks that panicked and were started again", &counters.task_panics),
+        ];
+        all.into_iter().try_for_each(|(name, help, counter)| {
+            let counter = ConstCounter::new(counter.load(std::sync::atomic::Ordering::Relaxed));
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+        })
+    }
+}
+
+#[cfg(feature = "controller")]
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> Result<(), fmt::Error> {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+type Providers = [(ProviderId, Arc<ProviderKeys>)];
+
+fn ages(providers: &Providers, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let sample = ConstGauge::new(0_i64);
+    let mut family =
+        encoder.encode_descriptor("jwks_age_seconds", "Seconds since the keys in service were fetched", None, sample.metric_type())?;
+    for (id, keys) in providers {
+        if let Some((_, came)) = &keys.state().good {
+            let labels = [("jwks_url", id.to_string())];
+            ConstGauge::new(i64::try_from(came.elapsed().as_secs()).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn fetches(providers: &Providers, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let sample = ConstCounter::new(0_u64);
+    let mut family = encoder.encode_descriptor("jwks_fetches", "Fetches of key sets by result", None, sample.metric_type())?;
+    for (id, keys) in providers {
+        for (result, count) in keys.fetches() {
+            let labels = [("jwks_url", id.to_string()), ("result", result)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What `run`, `serve` and `demo` have in common: the data plane, the key refresher and the ports for operators.
+
+use super::{Error, stop};
+use crate::{
+    admin::{self, Admin, Answer, Inspect, KeyMetrics},
+    args, clock,
+    jwks::{Connector, Fetcher, Refresher},
+    live::Live,
+    proxy::{Gateway, Server, Settings, Timeouts, listen},
+    publish::AssignKeys,
+    telemetry::{self, AccessLog, Metrics},
+};
+use prometheus_client::collector::Collector;
+use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread};
+use tokio::{
+    net::TcpListener,
+    runtime::{Handle, Runtime},
+    sync::watch,
+};
+
+/// Everything that was started, and the way to stop it.
+#[derive(Debug)]
+pub(super) struct Plane {
+    pub(super) live: Arc<Live>,
+    server: Server,
+    access_log: AccessLog,
+    draining: watch::Sender<bool>,
+    drain: stop::Drain,
+}
+
+/// Where to listen when the arguments do not say.
+pub(super) struct Defaults {
+    pub(super) http: SocketAddr,
+    pub(super) admin: SocketAddr,
+}
+
+/// The control plane's threads: a long compile on one leaves the other to keys, probes and status.
+const CONTROL_THREADS: usize = 2;
+const MOST_WORKERS: usize = 4;
+
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(CONTROL_THREADS).thread_name("control").enable_all().build()
+}
+
+impl Plane {
+    /// Opens every port and starts the workers; until a table is published they answer 503. `ready` decides `/readyz`,
+    /// `collectors` add to `/metrics`.
+    ///
+    /// # Errors
+    /// When a port is taken, or the system lacks threads, randomness or TLS roots.
+    pub(super) async fn start(
+        args: &args::Gateway,
+        defaults: &Defaults,
+        ready: watch::Receiver<bool>,
+        collectors: Vec<Box<dyn Collector>>,
+    ) -> Result<Self, Error> {
+        let listeners = listen(args.http.unwrap_or(defaults.http), workers(args))?;
+        let live = Arc::new(Live::default());
+        let gateway = Arc::new(gateway(args, &live, collectors)?);
+        let (draining, draining_rx) = watch::channel(false);
+        let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready, draining: draining_rx };
+        answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
+        answer_on(args.inspect, Arc::new(Inspect { live: Arc::clone(&live) })).await?;
+        let server = Server::start(&gateway, listeners, random()?)?;
+        tracing::info!(address = %server.address(), "listening");
+        let drain = stop::Drain { delay: args.drain_delay, timeout: args.drain_timeout };
+        Ok(Self { live, server, access_log: gateway.access_log.clone(), draining, drain })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Serves until a signal to stop, then drains.
+    pub(super) async fn serve_until_signalled(self) -> Result<(), Error> {
+        let mut signals = stop::Signals::new()?;
+        signals.next().await;
+        self.draining.send_replace(true);
+        stop::drain(self.server, self.drain, signals).await;
+        self.access_log.finish();
+        Ok(())
+    }
+
+    /// Stops at once: for the demo, whose clients are its own.
+    pub(super) async fn stop(self) {
+        stop::stop(self.server).await;
+        self.access_log.finish();
+    }
+}
+
+/// What keeps the key ring supplied: called with the providers in use.
+pub(super) fn assign_keys(args: &args::Gateway, live: &Arc<Live>) -> Result<AssignKeys, Error> {
+    let connector = Connector::new(args.connect_to.clone(), args.private_issuers.clone())?;
+    let mut refresher = Refresher::new(Handle::current(), Fetcher::new(connector), random()?);
+    let live = Arc::clone(live);
+    Ok(Box::new(move |providers| refresher.assign(&live.keys, providers)))
+}
+
+pub(super) fn init_log(args: &args::Gateway) -> Result<(), Error> {
+    telemetry::init(args.log_format(), &args.log_filter).map_err(|error| Error::LogFilter(error.to_string()))
+}
+
+fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
+    let mut metrics = Metrics::default();
+    metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
+    collectors.into_iter().for_each(|collector| metrics.collect_from(collector));
+    let access_log = match args.access_log() {
+        true => AccessLog::start(args.log_format(), io::stdout())?,
+        false => AccessLog::off(),
+    };
+    let via = format!("portcullis-{:016x}", random()?);
+    let settings = Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
+    Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
+}
+
+async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), Error> {
+    let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind(address, error))?;
+    tokio::spawn(admin::serve(listener, answers));
+    Ok(())
+}
+
+fn workers(args: &args::Gateway) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
+    args.workers.map_or_else(cores, usize::from)
+}
+
+/// A seed from the system; not a secret.
+pub(super) fn random() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Other("the system has no randomness to give".to_owned()))?;
+    Ok(u64::from_ne_bytes(bytes))
+}

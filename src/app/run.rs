@@ -1,0 +1,55 @@
+//! `portcullis run`: in a cluster, or through KUBECONFIG.
+
+use super::{
+    Error,
+    plane::{self, Defaults, Plane},
+};
+use crate::{
+    admin::ControlMetrics,
+    args::Run,
+    clock,
+    compile::Ownership,
+    controller::{self, Config, Health},
+};
+use std::{process::ExitCode, sync::Arc};
+use tokio::sync::oneshot;
+
+pub(super) fn run(args: Run) -> Result<ExitCode, Error> {
+    plane::init_log(&args.gateway)?;
+    plane::runtime()?.block_on(serve(args))
+}
+
+async fn serve(args: Run) -> Result<ExitCode, Error> {
+    let client = kube::Client::try_default().await.map_err(|error| Error::Cluster(error.to_string()))?;
+    let health = Arc::new(Health::default());
+    let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into() };
+    let metrics = ControlMetrics { health: Arc::clone(&health) };
+    let plane = Plane::start(&args.gateway, &defaults, health.ready(), vec![Box::new(metrics)]).await?;
+    let assign = plane::assign_keys(&args.gateway, &plane.live)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let live = Arc::clone(&plane.live);
+    let controller = tokio::spawn(controller::run(client, config(args), live, assign, health, async {
+        // Told to stop, or nobody is left to tell.
+        let _ = stopped.await;
+    }));
+    plane.serve_until_signalled().await?;
+    drop(stop);
+    // A control plane that panicked has already said so; the data plane has ended well.
+    let _ = controller.await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: Run) -> Config {
+    let gateway = args.gateway;
+    let ownership = Ownership { catch_all_namespaces: gateway.catch_all_namespaces, bindings: gateway.host_binding };
+    let service = args.service.map(|name| (args.namespace.clone(), name));
+    Config {
+        class: gateway.class,
+        ownership,
+        namespace: args.namespace,
+        pod: args.pod_name,
+        pod_uid: args.pod_uid,
+        service,
+        clock: clock::unix_now,
+    }
+}

@@ -1,0 +1,292 @@
+//! Every flag and environment variable. Nothing else reads the environment.
+
+use crate::{
+    compile::HostBinding,
+    jwks::{ConnectTo, PrivateIssuers},
+    proxy, telemetry,
+};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The Auth0 gate for Kubernetes: one resource becomes a live, token-checked route.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Serve what the cluster says: inside it, or through KUBECONFIG
+    Run(Run),
+    /// Serve the manifests in a directory, and again whenever they change
+    Serve(Serve),
+    /// A tenant, a backend and the gateway in one process, and the requests to try
+    Demo(Demo),
+    /// Tell what is wrong with manifests, without a cluster; exits 1 if anything is
+    Check(Check),
+    /// Print the CustomResourceDefinition
+    Crd,
+    /// An Auth0-like tenant for tests: not for anything that must be secret
+    #[command(hide = true)]
+    Tenant(Tenant),
+    /// A backend that answers with what it was sent
+    #[command(hide = true)]
+    Echo(Echo),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    #[command(flatten)]
+    pub gateway: Gateway,
+    /// The namespace this installation runs in: its Leases are there
+    #[arg(long, env = "PORTCULLIS_NAMESPACE", default_value = "portcullis-system")]
+    pub namespace: String,
+    /// This replica's name: its pod's
+    #[arg(long, env = "PORTCULLIS_POD_NAME", default_value = "portcullis")]
+    pub pod_name: String,
+    /// The pod's uid, so that its Lease is removed with it
+    #[arg(long, env = "PORTCULLIS_POD_UID")]
+    pub pod_uid: Option<String>,
+    /// The Service in front of this installation, whose addresses the status shows
+    #[arg(long, env = "PORTCULLIS_SERVICE")]
+    pub service: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Serve {
+    /// Holds ProtectedEndpoints, Services and EndpointSlices as YAML or JSON
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub gateway: Gateway,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// Play the walk-through, print each step, and exit 0 or 1
+    #[arg(long)]
+    pub check: bool,
+    /// Where the tenant listens
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_TENANT", default_value = "127.0.0.1:8443")]
+    pub tenant: SocketAddr,
+    /// Where the echo backend listens
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_ECHO", default_value = "127.0.0.1:8081")]
+    pub echo: SocketAddr,
+    /// Where the demo keeps its manifests while it runs [default: below the system's temporary directory]
+    #[arg(long, value_name = "DIR", env = "PORTCULLIS_DEMO_DIR")]
+    pub dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub gateway: Gateway,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    /// YAML or JSON; Services and EndpointSlices among them are taken into account
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Tenant {
+    #[arg(long, default_value = "tenant.auth0.example")]
+    pub domain: String,
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
+    pub listen: SocketAddr,
+    /// The APIs that tokens are for; repeatable
+    #[arg(long, default_value = "http://api.example.com")]
+    pub audience: Vec<String>,
+    #[arg(long, default_value = "read:profile")]
+    pub scope: String,
+    #[arg(long, default_value = "demo")]
+    pub client_id: String,
+    #[arg(long, default_value = "demo-secret")]
+    pub client_secret: String,
+    /// Where the certificate authority is written; standard output when not given
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Echo {
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+}
+
+/// What `run`, `serve` and `demo` share.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Gateway {
+    /// Where requests come in [default: 0.0.0.0:8080; demo: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_HTTP")]
+    pub http: Option<SocketAddr>,
+    /// Where /livez, /readyz and /metrics are [default: 0.0.0.0:9090; demo: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_ADMIN")]
+    pub admin: Option<SocketAddr>,
+    /// Where /table is: the live table and keys as JSON, without secrets
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_INSPECT", default_value = "127.0.0.1:9091")]
+    pub inspect: SocketAddr,
+    /// Data-plane threads [default: the cores, at most 4]
+    #[arg(long, value_name = "N", env = "PORTCULLIS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Serve the ProtectedEndpoints whose spec.className is this
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_CLASS", default_value = "portcullis")]
+    pub class: String,
+    /// Answered with {"status":"ok"} where no rule matches, or `off`
+    #[arg(long, value_name = "PATH|off", env = "PORTCULLIS_HEALTH_PATH", default_value = "/__health", value_parser = parse_health_path)]
+    pub health_path: HealthPath,
+    /// Who is believed about a client's address, scheme and host
+    #[arg(long, value_enum, env = "PORTCULLIS_CLIENT_ADDRESS", default_value_t = ClientAddress::Direct)]
+    pub client_address: ClientAddress,
+    /// The networks of the proxies in front, with --client-address TrustedProxies
+    #[arg(
+        long,
+        value_name = "CIDR,…",
+        env = "PORTCULLIS_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        required_if_eq("client_address", "TrustedProxies")
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Reach an issuer at another address, as curl does: HOST:PORT:ADDR:PORT; repeatable; such an address is trusted
+    #[arg(long, value_name = "HOST:PORT:ADDR:PORT", env = "PORTCULLIS_CONNECT_TO", value_delimiter = ' ')]
+    pub connect_to: Vec<ConnectTo>,
+    /// Issuers that may have private addresses
+    #[arg(long, value_name = "HOST|CIDR,…", env = "PORTCULLIS_PRIVATE_ISSUERS", default_value = "")]
+    pub private_issuers: PrivateIssuers,
+    /// Namespaces that may own the host `*`; empty: any
+    #[arg(long, value_name = "NAMESPACE,…", env = "PORTCULLIS_CATCH_ALL_NAMESPACES", value_delimiter = ',')]
+    pub catch_all_namespaces: Vec<String>,
+    /// Who may claim which hosts: NAMESPACE,…=HOST,…; repeatable
+    #[arg(long, value_name = "NAMESPACE,…=HOST,…", env = "PORTCULLIS_HOST_BINDINGS", value_delimiter = ' ', value_parser = parse_binding)]
+    pub host_binding: Vec<HostBinding>,
+    /// The access log on standard output and the process's own on standard error
+    #[arg(long, value_enum, env = "PORTCULLIS_LOG", default_value_t = LogFormat::Json)]
+    pub log: LogFormat,
+    /// As RUST_LOG: info, or portcullis=debug,info; `access=off` among it turns the access log off
+    #[arg(long, value_name = "FILTER", env = "PORTCULLIS_LOG_FILTER", default_value = "info")]
+    pub log_filter: String,
+    /// After a signal to stop: how long to go on accepting while load balancers take this replica out
+    #[arg(long, value_name = "DURATION", env = "PORTCULLIS_DRAIN_DELAY", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub drain_delay: Duration,
+    /// Then: how long requests under way may take
+    #[arg(long, value_name = "DURATION", env = "PORTCULLIS_DRAIN_TIMEOUT", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub drain_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthPath {
+    At(String),
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum ClientAddress {
+    /// The peer is the client
+    Direct,
+    /// Peers in --trusted-proxies say who the client is
+    TrustedProxies,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+// === impl Demo ===
+
+impl Demo {
+    pub fn dir(&self) -> PathBuf {
+        let default = || std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id()));
+        self.dir.clone().unwrap_or_else(default)
+    }
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    pub fn client_address(&self) -> proxy::ClientAddress {
+        match self.client_address {
+            ClientAddress::Direct => proxy::ClientAddress::Direct,
+            ClientAddress::TrustedProxies => proxy::ClientAddress::TrustedProxies(self.trusted_proxies.clone()),
+        }
+    }
+
+    pub fn health_path(&self) -> Option<String> {
+        match &self.health_path {
+            HealthPath::At(path) => Some(path.clone()),
+            HealthPath::Off => None,
+        }
+    }
+
+    pub fn log_format(&self) -> telemetry::Format {
+        match self.log {
+            LogFormat::Json => telemetry::Format::Json,
+            LogFormat::Text => telemetry::Format::Text,
+        }
+    }
+
+    /// `access=off` in the filter.
+    pub fn access_log(&self) -> bool {
+        !self.log_filter.split(',').any(|directive| directive.trim() == "access=off")
+    }
+}
+
+fn parse_health_path(text: &str) -> Result<HealthPath, String> {
+    match text {
+        "off" => Ok(HealthPath::Off),
+        path if path.starts_with('/') => Ok(HealthPath::At(path.to_owned())),
+        _ => Err("want a path such as /__health, or off".to_owned()),
+    }
+}
+
+fn parse_binding(text: &str) -> Result<HostBinding, String> {
+    let list = |text: &str| -> Vec<String> { text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect() };
+    let (namespaces, hosts) = text.split_once('=').unwrap_or_default();
+    let binding = HostBinding { namespaces: list(namespaces), hosts: list(hosts) };
+    match binding.namespaces.is_empty() || binding.hosts.is_empty() {
+        true => Err("want NAMESPACE,…=HOST,… such as shop=api.example.com,*.shop.example.com".to_owned()),
+        false => Ok(binding),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_that_scripts_rely_on_are_read() {
+        let parse = |line: &str| Args::try_parse_from(line.split(' ')).map_err(|error| error.to_string());
+        let good = [
+            "portcullis run --http 127.0.0.1:1 --admin 127.0.0.1:2 --inspect 127.0.0.1:3 --workers 2 --class edge",
+            "portcullis run --client-address TrustedProxies --trusted-proxies 10.0.0.0/8,fd00::/8",
+            "portcullis run --connect-to a.example:443:10.0.0.1:8443 --connect-to ::127.0.0.1:8443 --private-issuers a.example,10.0.0.0/8",
+            "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
+            "portcullis serve config --log text --log-filter debug --drain-delay 5s --drain-timeout 1m",
+            "portcullis demo --check",
+            "portcullis check a.yaml b.yaml",
+            "portcullis crd",
+        ];
+        for line in good {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+        let bad = [
+            ("portcullis run --workers 0", "0 is not in 1..=256"),
+            ("portcullis run --client-address TrustedProxies", "--trusted-proxies"),
+            ("portcullis run --health-path health", "want a path"),
+            ("portcullis run --host-binding a", "want NAMESPACE"),
+            ("portcullis serve", "<DIR>"),
+        ];
+        for (line, want) in bad {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(want), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use super::*;
+use http::Request;
+
+fn places(header: &'static str, cookie: Option<&str>, strip: bool) -> Credentials {
+    let header = HeaderName::from_static(header);
+    Credentials { header, cookie: cookie.map(Into::into), strip, cross_origin: CrossOrigin::Refuse }
+}
+
+fn parts(method: &str, lines: &[(&str, &str)]) -> Parts {
+    let request = lines
+        .iter()
+        .fold(Request::builder().method(method), |b, (name, value)| b.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap()));
+    request.body(()).unwrap().into_parts().0
+}
+
+fn found(places: &Credentials, lines: &[(&str, &str)]) -> Result<(String, Place), u16> {
+    let found = find(places, &parts("GET", lines).headers);
+    found.map(|p| (p.token, p.place)).map_err(|rejection| rejection.status().as_u16())
+}
+
+#[test]
+fn the_token_is_found_in_one_place_or_refused() {
+    let bearer = places("authorization", None, false);
+    let cookie = places("authorization", Some("t"), false);
+    let own = places("x-token", None, false);
+    let header = |token: &str| Ok((token.to_owned(), Place::Header));
+    let from_cookie = |token: &str| Ok((token.to_owned(), Place::Cookie));
+    #[rustfmt::skip]
+    let cases: &[(&str, &Credentials, &[(&str, &str)], _)] = &[
+        ("bearer", &bearer, &[("authorization", "Bearer abc")], header("abc")),
+        ("J85 none", &bearer, &[], Err(401)),
+        ("J86 two lines", &bearer, &[("authorization", "Bearer a"), ("authorization", "Bearer b")], Err(400)),
+        ("J86 two equal lines", &bearer, &[("authorization", "Bearer a"), ("authorization", "Bearer a")], Err(400)),
+        ("J87 a list of tokens", &bearer, &[("authorization", "Bearer a, Bearer b")], Err(400)),
+        ("J87 a list of schemes", &bearer, &[("authorization", "Basic x, Bearer y")], Err(400)),
+        ("J88 any case", &bearer, &[("authorization", "bEaReR abc")], header("abc")),
+        ("J89 two spaces", &bearer, &[("authorization", "Bearer  abc")], header("abc")),
+        ("J90 alone", &bearer, &[("authorization", "Bearer")], Err(400)),
+        ("J90 empty", &bearer, &[("authorization", "Bearer ")], Err(400)),
+        ("J90 a colon", &bearer, &[("authorization", "Bearer: abc")], Err(401)),
+        ("J90 no space", &bearer, &[("authorization", "Bearerabc")], Err(401)),
+        ("J90 a tab", &bearer, &[("authorization", "Bearer\tabc")], Err(401)),
+        ("J90 two words", &bearer, &[("authorization", "Bearer a b")], Err(400)),
+        ("J91 Basic", &bearer, &[("authorization", "Basic dTpw")], Err(401)),
+        ("J91 DPoP", &bearer, &[("authorization", "DPoP abc")], Err(401)),
+        ("J64 beyond ASCII", &bearer, &[("authorization", "Bearer ü")], Err(401)),
+        ("a cookie that nobody named", &bearer, &[("cookie", "t=abc")], Err(401)),
+        ("cookie", &cookie, &[("cookie", "a=b; t=abc; c=d")], from_cookie("abc")),
+        ("J94 the header wins", &cookie, &[("cookie", "t=abc"), ("authorization", "Bearer h")], header("h")),
+        ("another scheme leaves the cookie", &cookie, &[("cookie", "t=abc"), ("authorization", "Basic x")], from_cookie("abc")),
+        ("J95 twice in a line", &cookie, &[("cookie", "t=bad; t=good")], Err(400)),
+        ("J95 on two lines", &cookie, &[("cookie", "t=bad"), ("cookie", "t=good")], Err(400)),
+        ("J94 doubled beside a header", &cookie, &[("cookie", "t=a; t=b"), ("authorization", "Bearer h")], Err(400)),
+        ("an empty cookie is none", &cookie, &[("cookie", "t=")], Err(401)),
+        ("another name", &cookie, &[("cookie", "tt=abc; T=abc")], Err(401)),
+        ("own header, bare", &own, &[("x-token", "abc")], header("abc")),
+        ("own header, Bearer", &own, &[("x-token", "Bearer abc")], header("abc")),
+        ("own header, not Authorization", &own, &[("authorization", "Bearer abc")], Err(401)),
+        ("own header, two words", &own, &[("x-token", "Basic abc")], Err(400)),
+    ];
+    for (name, places, lines, want) in cases {
+        assert_eq!(found(places, lines), *want, "{name}");
+    }
+}
+
+#[test]
+fn the_backend_sees_the_verified_place_alone() {
+    let all = [("authorization", "Bearer h"), ("cookie", "a=b;  t=abc; c=d"), ("cookie", "t=x"), ("x-token", "own")];
+    let render = |headers: &HeaderMap| headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect::<Vec<_>>().join(" | ");
+    #[rustfmt::skip]
+    let cases = [
+        ("keep the header", places("authorization", Some("t"), false), Some(Place::Header), "authorization: Bearer h | cookie: a=b; c=d | x-token: own"),
+        ("keep the cookie", places("authorization", Some("t"), false), Some(Place::Cookie), "cookie: a=b;  t=abc; c=d | cookie: t=x | x-token: own"),
+        ("strip", places("authorization", Some("t"), true), Some(Place::Header), "cookie: a=b; c=d | x-token: own"),
+        ("own header", places("x-token", None, false), Some(Place::Header), "cookie: a=b;  t=abc; c=d | cookie: t=x | x-token: own"),
+        ("own header, stripped", places("x-token", None, true), Some(Place::Header), "cookie: a=b;  t=abc; c=d | cookie: t=x"),
+    ];
+    for (name, places, verified, want) in cases {
+        let mut headers = parts("GET", &all).headers;
+        remove(&places, verified, &mut headers);
+        let mut got: Vec<_> = render(&headers).split(" | ").map(str::to_owned).collect();
+        got.sort();
+        assert_eq!(got.join(" | "), want, "{name}");
+    }
+}
+
+#[test]
+fn a_public_rule_strips_only_when_told() {
+    for (strip, left) in [(false, 2), (true, 0)] {
+        let mut headers = parts("GET", &[("authorization", "Bearer h"), ("cookie", "t=abc")]).headers;
+        remove_on_public(&places("authorization", Some("t"), strip), &mut headers);
+        assert_eq!(headers.len(), left);
+    }
+}
+
+#[test]
+fn a_cookie_acts_only_for_its_own_site() {
+    let refuse = places("authorization", Some("t"), false);
+    let allow = Credentials { cross_origin: CrossOrigin::Allow, ..refuse.clone() };
+    #[rustfmt::skip]
+    let cases: &[(&str, &Credentials, Place, &str, &[(&str, &str)], bool)] = &[
+        ("a header cannot be sent by another site", &refuse, Place::Header, "POST", &[], true),
+        ("reading is safe", &refuse, Place::Cookie, "GET", &[("sec-fetch-site", "cross-site")], true),
+        ("the page itself", &refuse, Place::Cookie, "POST", &[("sec-fetch-site", "same-origin")], true),
+        ("the address bar", &refuse, Place::Cookie, "POST", &[("sec-fetch-site", "none")], true),
+        ("another site", &refuse, Place::Cookie, "POST", &[("sec-fetch-site", "cross-site")], false),
+        ("a sibling", &refuse, Place::Cookie, "POST", &[("sec-fetch-site", "same-site")], false),
+        ("Sec-Fetch-Site outweighs Origin", &refuse, Place::Cookie, "POST", &[("sec-fetch-site", "cross-site"), ("origin", "https://a.example")], false),
+        ("own origin", &refuse, Place::Cookie, "POST", &[("origin", "https://A.example")], true),
+        ("foreign origin", &refuse, Place::Cookie, "POST", &[("origin", "https://evil.example")], false),
+        ("null origin", &refuse, Place::Cookie, "POST", &[("origin", "null")], false),
+        ("no word of it", &refuse, Place::Cookie, "DELETE", &[], false),
+        ("an upgrade is not a read", &refuse, Place::Cookie, "GET", &[("upgrade", "websocket")], false),
+        ("unknown methods write", &refuse, Place::Cookie, "FOO", &[], false),
+        ("allowed", &allow, Place::Cookie, "POST", &[("sec-fetch-site", "cross-site")], true),
+    ];
+    for (name, places, place, method, lines, want) in cases {
+        let got = check_origin(places, *place, &parts(method, lines), "a.example");
+        assert_eq!(got.is_ok(), *want, "{name}");
+    }
+}

@@ -1,0 +1,168 @@
+//! Sends an authorised request to one of the backend's pods. Only a [`Permit`] opens this door.
+
+use super::{
+    body::AnswerBody,
+    headers,
+    pool::{Lease, Pool},
+    reject::Rejection,
+    serve::Worker,
+    upload::{Upload, Wait},
+};
+use crate::{authz::Permit, routing::Upstream};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::time::Instant;
+
+/// One request's way to a backend.
+struct Attempt {
+    /// Not again: it did not take the connection.
+    avoid: Option<SocketAddr>,
+    /// Not on an idle connection again: one was dead.
+    fresh: bool,
+    left: u8,
+}
+
+/// Another endpoint once, and a fresh connection once.
+const ATTEMPTS: u8 = 3;
+
+enum Failure {
+    /// Nothing was sent: any request may try another endpoint.
+    NotConnected(Request<Upload>, &'static str),
+    /// The connection had died before anything was sent on it.
+    NotSent(Request<Upload>),
+    /// Broken on the way. With a copy when the request may be sent again.
+    Broken(Option<Request<Upload>>, Rejection),
+}
+
+/// Forwards, and reports each chosen endpoint through `chosen`.
+///
+/// # Errors
+/// 503 without a ready endpoint, 502 when none takes the request or answers, 504 after `upstream.timeout`, which counts from
+/// now to the response head, retries included, but not while the client is still sending its body.
+pub(super) async fn forward(
+    worker: &Worker,
+    _permit: Permit,
+    request: Request<Upload>,
+    upstream: &Upstream,
+    chosen: &mut Option<SocketAddr>,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let wait = request.body().wait();
+    let (mut response, lease) = within(upstream.timeout, &wait, exchange(worker, request, upstream, chosen)).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // P50: nobody asked for it.
+        return Err(Rejection::Upstream("unsolicited_101"));
+    }
+    headers::clean_response(response.headers_mut());
+    Ok(response.map(|body| AnswerBody::upstream(body, lease)))
+}
+
+async fn exchange(
+    worker: &Worker,
+    mut request: Request<Upload>,
+    upstream: &Upstream,
+    chosen: &mut Option<SocketAddr>,
+) -> Result<(Response<Incoming>, Lease), Rejection> {
+    let endpoints = worker.gateway.live.endpoints.load().get(&upstream.backend).cloned().ok_or(Rejection::NoEndpoint)?;
+    let mut attempt = Attempt { avoid: None, fresh: false, left: ATTEMPTS };
+    let mut last = Rejection::NoEndpoint;
+    while let Some(address) = worker.pool.choose(endpoints.addresses(), attempt.avoid, worker.random()) {
+        *chosen = Some(address);
+        let failure = match send(&worker.pool, address, attempt.fresh, request).await {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        (request, last) = attempt.next(address, failure)?;
+    }
+    let _ = request;
+    Err(last)
+}
+
+async fn send(pool: &Pool, address: SocketAddr, fresh: bool, request: Request<Upload>) -> Result<(Response<Incoming>, Lease), Failure> {
+    let mut lease = match pool.lease(address, fresh).await {
+        Ok(lease) => lease,
+        Err(error) => return Err(Failure::NotConnected(request, connect_reason(&error))),
+    };
+    let copy = lease.reused.then(|| replayable(&request)).flatten();
+    match lease.send(request).await {
+        Ok(response) => Ok((response, lease)),
+        Err(mut error) => match error.take_message() {
+            Some(request) => Err(Failure::NotSent(request)),
+            None => Err(Failure::Broken(copy, broken(error.error()))),
+        },
+    }
+}
+
+/// A deadline that moves while the client keeps the backend waiting.
+async fn within<T>(timeout: Duration, wait: &Wait, exchange: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
+    let start = Instant::now();
+    let late = async {
+        loop {
+            let deadline = start + timeout + wait.total();
+            if deadline <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(deadline).await;
+        }
+    };
+    tokio::select! {
+        done = exchange => done,
+        () = late => Err(Rejection::UpstreamTimeout),
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// What to try next, and the answer when there is nothing left to try.
+    fn next(&mut self, address: SocketAddr, failure: Failure) -> Result<(Request<Upload>, Rejection), Rejection> {
+        self.left -= 1;
+        let (request, rejection) = match failure {
+            Failure::NotConnected(request, reason) if self.avoid.is_none() => {
+                self.avoid = Some(address);
+                (Some(request), Rejection::Upstream(reason))
+            }
+            Failure::NotConnected(_, reason) => (None, Rejection::Upstream(reason)),
+            Failure::NotSent(request) => (Some(request), Rejection::Upstream("closed")),
+            Failure::Broken(copy, rejection) => (copy, rejection),
+        };
+        self.fresh = true;
+        match request {
+            Some(request) if self.left > 0 => Ok((request, rejection)),
+            _ => Err(rejection),
+        }
+    }
+}
+
+/// A copy to send again when a kept-alive connection turns out to be dead: only what is idempotent (RFC 9110 §9.2.2) and has
+/// no body.
+fn replayable(request: &Request<Upload>) -> Option<Request<Upload>> {
+    use http_body::Body as _;
+    let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
+    if !idempotent || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(Upload::default());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+fn connect_reason(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect_refused",
+        io::ErrorKind::TimedOut => "connect_timeout",
+        _ => "connect_failed",
+    }
+}
+
+fn broken(error: &hyper::Error) -> Rejection {
+    match error {
+        // The client's body broke off or was no body: its fault, and its connection is done.
+        error if error.is_user() || error.is_body_write_aborted() => Rejection::BadRequest("body"),
+        error if error.is_parse() => Rejection::Upstream("invalid_response"),
+        error if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Rejection::Upstream("closed"),
+        _ => Rejection::Upstream("reset"),
+    }
+}

@@ -1,0 +1,225 @@
+//! One request, from its head to its answer's head. The order is the policy; the reason for each place stands beside it.
+
+use super::{
+    Rejection,
+    activity::Activity,
+    body::{AnswerBody, ResponseBody},
+    credentials,
+    forward::forward,
+    headers, identity,
+    record::Record,
+    reject::Context,
+    serve::Worker,
+    target::Target,
+    upload::Upload,
+};
+use crate::{
+    authz::Permit,
+    jwks::Keys,
+    jwt::{Claims, KeySet, TokenError},
+    routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use hyper::body::Incoming;
+use std::{net::SocketAddr, sync::Arc};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const HEALTHY: &str = r#"{"status":"ok"}"#;
+
+/// Answers every request, whatever comes.
+pub(super) async fn handle(
+    worker: Arc<Worker>,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (mut parts, body) = request.into_parts();
+    let client = worker.gateway.settings.client_address.client(peer.ip(), &parts.headers);
+    let mut record = Record::begin(&worker.gateway, &activity, client, parts.method.clone());
+    record.request_id = request_id(&worker, &mut parts.headers);
+    let body = Upload::new(body);
+    let unread = !http_body::Body::is_end_stream(&body);
+    let accept = accept_lines(&parts.headers);
+    let mut response = match serve(&worker, peer, parts, body, &mut record).await {
+        Ok(response) => response,
+        Err(rejection) => {
+            record.rejected(&rejection);
+            let context = Context { request: &accept, realm: &record.host, request_id: &record.request_id };
+            let mut response = rejection.answer(&context);
+            // A body that nobody read would be taken for the next request (P15, P53).
+            if unread {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(&record.request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    if worker.is_draining() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| ResponseBody { body, _record: record })
+}
+
+async fn serve(
+    worker: &Worker,
+    peer: SocketAddr,
+    mut parts: Parts,
+    body: Upload,
+    record: &mut Record,
+) -> Result<Response<AnswerBody>, Rejection> {
+    // 1. One reading of what is asked for, or none: everything below decides on it, and it alone is forwarded.
+    let target = Target::read(&parts)?;
+    target.host.as_str().clone_into(&mut record.host);
+    target.path.as_str().clone_into(&mut record.path);
+    // 2. The route. Final: nothing below looks for another.
+    let Some(route) = find(worker, &parts.method, &target)? else {
+        record.served(StatusCode::OK, "health");
+        return Ok(health());
+    };
+    record.rule = Some(route.id.clone());
+    let serve = match &route.plan {
+        Plan::Refuse(refusal) => return Err(Rejection::Refused(*refusal)),
+        Plan::Serve(serve) => serve,
+    };
+    let (authority, uri) = (authority(&target), upstream_uri(&serve.upstream, &target.path, parts.uri.query())?);
+    // 3. What only the gateway may say is removed before anything else can look at it, on Public rules too.
+    headers::remove_managed(&mut parts.headers, &route.managed);
+    // 4. Who asks, and whether that is enough. Only this makes a permit.
+    let permit = authorise(worker, serve, &mut parts, &authority).await?;
+    // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
+    headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
+    let request = upstream_request(worker, peer, parts, body, &authority, uri);
+    let request = match permit {
+        Authorised::Public(permit) => (permit, request),
+        Authorised::Token(permit, policy, claims) => (permit, with_identity(request, policy, &claims)?),
+    };
+    // 6. Forward, with the permit.
+    let (permit, request) = request;
+    let response = forward(worker, permit, request, &serve.upstream, &mut record.upstream).await?;
+    record.served(response.status(), "forwarded");
+    Ok(response)
+}
+
+enum Authorised<'a> {
+    Public(Permit),
+    Token(Permit, &'a TokenPolicy, Box<Claims>),
+}
+
+/// `None`: the health answer, which stands only where no rule matches.
+fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<Arc<Route>>, Rejection> {
+    let table = worker.gateway.live.table.load();
+    let snapshot = table.as_ref().as_ref().ok_or(Rejection::NotReady)?;
+    match snapshot.find(&target.host, &target.path, method) {
+        Found::Route(route) => Ok(Some(Arc::clone(route))),
+        Found::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed(allow.clone())),
+        Found::Ambiguous => Err(Rejection::BadRequest("parameters")),
+        Found::NoRoute if is_health(worker, method, &target.path) => Ok(None),
+        Found::NoRoute => Err(Rejection::NoRoute),
+    }
+}
+
+async fn authorise<'a>(worker: &Worker, serve: &'a Serve, parts: &mut Parts, authority: &str) -> Result<Authorised<'a>, Rejection> {
+    let policy = match &serve.access {
+        Access::Public(public) => {
+            credentials::remove_on_public(&serve.credentials, &mut parts.headers);
+            return Ok(Authorised::Public(public.permit()));
+        }
+        Access::Token(policy) => policy,
+    };
+    let presented = credentials::find(&serve.credentials, &parts.headers)?;
+    credentials::check_origin(&serve.credentials, presented.place, parts, authority)?;
+    let claims = verify(worker, policy, &presented.token).await?;
+    let permit = policy.requirement.check(&claims).map_err(Rejection::Denied)?;
+    credentials::remove(&serve.credentials, Some(presented.place), &mut parts.headers);
+    Ok(Authorised::Token(permit, policy, Box::new(claims)))
+}
+
+/// Once more with fresh keys when everything but the key is right: the issuer may have rotated (J48).
+async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Claims, Rejection> {
+    let provider = worker.gateway.live.keys.find(&policy.provider).ok_or(Rejection::KeysUnavailable)?;
+    let keys = || match provider.at(tokio::time::Instant::now(), policy.max_staleness) {
+        Keys::Known(keys) => Ok(keys),
+        Keys::Unavailable => Err(Rejection::KeysUnavailable),
+    };
+    let verify = |keys: &KeySet| policy.checks.verify(token, keys, (worker.gateway.clock)());
+    let known = keys()?;
+    let verified = match verify(&known) {
+        Err(TokenError::UnknownKey) if provider.refresh_for_unknown_key(&known).await => verify(&*keys()?),
+        verified => verified,
+    };
+    verified.map_err(Rejection::InvalidToken)
+}
+
+fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, authority: &str, uri: Uri) -> Request<Upload> {
+    let settings = &worker.gateway.settings;
+    let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING) && !http_body::Body::is_end_stream(&body);
+    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()));
+    if chunked {
+        // Else the client library takes a GET's body for none.
+        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    headers::set_forwarding(&mut parts.headers, peer, authority, &settings.via);
+    if let Ok(host) = HeaderValue::from_str(authority) {
+        parts.headers.insert(header::HOST, host);
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = parts.headers;
+    request
+}
+
+fn with_identity(mut request: Request<Upload>, policy: &TokenPolicy, claims: &Claims) -> Result<Request<Upload>, Rejection> {
+    identity::set(&policy.claim_headers, claims, request.headers_mut())?;
+    Ok(request)
+}
+
+/// The canonical host, and the port as the client gave it.
+fn authority(target: &Target<'_>) -> String {
+    let port = target.authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty() && !port.contains(']'));
+    match port {
+        Some(port) => format!("{}:{port}", target.host.as_str()),
+        None => target.host.as_str().to_owned(),
+    }
+}
+
+/// The canonical path (rewritten when the rule says so) and the query as it came.
+fn upstream_uri(upstream: &Upstream, path: &CanonicalPath<'_>, query: Option<&str>) -> Result<Uri, Rejection> {
+    let rewritten = upstream.rewrite.as_ref().map(|rewrite| rewrite.apply(path.as_str()));
+    let path = rewritten.as_deref().unwrap_or(path.as_str());
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Rejection::BadRequest("query"))
+}
+
+fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {
+    let readable = matches!(*method, Method::GET | Method::HEAD);
+    readable && worker.gateway.settings.health_path.as_deref() == Some(path.as_str())
+}
+
+fn health() -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::text(HEALTHY.to_owned()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}
+
+/// The client's id when it is harmless, else a new one; the backend and every answer get it.
+fn request_id(worker: &Worker, headers: &mut HeaderMap) -> String {
+    let harmless = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let mut lines = headers.get_all(X_REQUEST_ID).iter();
+    let theirs = match (lines.next().and_then(|id| id.to_str().ok()).filter(harmless), lines.next()) {
+        (Some(id), None) => Some(id.to_owned()),
+        _ => None,
+    };
+    let id = theirs.unwrap_or_else(|| format!("{:016x}{:016x}", worker.random(), worker.random()));
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    id
+}
+
+/// All that an error answer needs of a request whose head has been taken apart.
+fn accept_lines(headers: &HeaderMap) -> HeaderMap {
+    headers.get_all(header::ACCEPT).iter().map(|line| (header::ACCEPT, line.clone())).collect()
+}

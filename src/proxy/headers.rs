@@ -1,0 +1,185 @@
+//! Which headers cross the gateway, each way.
+
+use super::{ClientAddress, Rejection};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE, VIA,
+    },
+};
+use std::net::{IpAddr, SocketAddr};
+
+/// What belongs to one connection and never crosses (RFC 9110 §7.6.1).
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What a `Connection` line must not remove: the backend would read another request than the gateway did (P47, J96).
+static UNREMOVABLE: [HeaderName; 5] = [AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, VIA];
+
+/// Where a request came from, as proxies tell it. A client's own word is dropped (P55).
+static FORWARDING: [HeaderName; 8] = [
+    FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// What some backends and proxies take for the request's path or method: never read here, never passed on (J110).
+static OVERRIDES: [HeaderName; 6] = [
+    HeaderName::from_static("x-envoy-original-path"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-original-uri"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Removes from a client's request what must not reach a backend in any spelling. Done before anything of ours is set, so that
+/// a client's `Connection` line can never remove what the gateway says (J107).
+pub(super) fn clean_request(headers: &mut HeaderMap, trusted: bool) {
+    remove_listed(headers);
+    HOP_BY_HOP.iter().chain(&OVERRIDES).for_each(|name| drop(headers.remove(name)));
+    if !trusted {
+        FORWARDING.iter().for_each(|name| drop(headers.remove(name)));
+    }
+    remove_look_alikes(headers);
+}
+
+/// Removes what belongs to the upstream's connection. A body's length and its framing are said anew; both at once are a
+/// smuggler's (requirements F), so the length goes.
+pub(super) fn clean_response(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    remove_listed(headers);
+    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    headers.remove(PROXY_AUTHENTICATE);
+}
+
+/// Removes every header that only the gateway may set.
+pub(super) fn remove_managed(headers: &mut HeaderMap, managed: &crate::routing::ManagedHeaders) {
+    if !managed.is_empty() {
+        remove_where(headers, |name| managed.contains(name));
+    }
+}
+
+/// # Errors
+/// When this installation has forwarded the request twice already: once is a gateway that protects itself, as in the
+/// walk-through, twice is a loop.
+pub(super) fn check_loop(headers: &HeaderMap, via: &str) -> Result<(), Rejection> {
+    let lines = headers.get_all(VIA).iter().filter_map(|line| line.to_str().ok());
+    let ours = |hop: &&str| hop.split_whitespace().nth(1) == Some(via);
+    match lines.flat_map(|line| line.split(',')).filter(ours).count() {
+        0 | 1 => Ok(()),
+        _ => Err(Rejection::Loop),
+    }
+}
+
+/// Says where the request came from: `Forwarded` (RFC 7239), `X-Forwarded-*` and `Via`.
+pub(super) fn set_forwarding(headers: &mut HeaderMap, peer: SocketAddr, authority: &str, via: &str) {
+    let address = peer.ip().to_canonical();
+    append(headers, X_FORWARDED_FOR, &address.to_string());
+    set_if_absent(headers, X_FORWARDED_HOST, authority);
+    set_if_absent(headers, X_FORWARDED_PROTO, "http");
+    append(headers, FORWARDED, &format!("for={};host=\"{authority}\";proto=http", forwarded_node(address)));
+    append(headers, VIA, &format!("1.1 {via}"));
+}
+
+impl ClientAddress {
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        match self {
+            Self::Direct => false,
+            Self::TrustedProxies(networks) => networks.iter().any(|network| network.contains(&peer.to_canonical())),
+        }
+    }
+
+    /// The client: the peer, or the nearest address in `X-Forwarded-For` that no trusted proxy has.
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.trusts(peer) {
+            return peer.to_canonical();
+        }
+        let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+        let mut nearest = peer;
+        for hop in hops {
+            nearest = hop;
+            if !self.trusts(hop) {
+                break;
+            }
+        }
+        nearest.to_canonical()
+    }
+}
+
+/// The headers that `Connection` names, except what would change the request's meaning.
+fn remove_listed(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let lines: Vec<_> = headers.get_all(CONNECTION).iter().cloned().collect();
+    let names = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let names = names.filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    names.filter(|name| !is_unremovable(name)).for_each(|name| drop(headers.remove(name)));
+}
+
+fn is_unremovable(name: &HeaderName) -> bool {
+    UNREMOVABLE.contains(name) || FORWARDING.contains(name)
+}
+
+/// `X_Forwarded_For` is `X-Forwarded-For` to a CGI-like backend (J106): what folds to a protected name goes.
+fn remove_look_alikes(headers: &mut HeaderMap) {
+    let protected = |name: &HeaderName| {
+        let all = || HOP_BY_HOP.iter().chain(&UNREMOVABLE).chain(&FORWARDING).chain(&OVERRIDES);
+        name.as_str().contains('_') && all().any(|known| name.as_str().replace('_', "-") == known.as_str())
+    };
+    remove_where(headers, protected);
+}
+
+fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<_> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    names.into_iter().for_each(|name| drop(headers.remove(name)));
+}
+
+/// One line that continues what trusted proxies said before.
+fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
+    let before: Vec<_> = headers.get_all(&name).iter().filter_map(|line| line.to_str().ok()).collect();
+    let line = before.into_iter().chain([element]).collect::<Vec<_>>().join(", ");
+    if let Ok(value) = HeaderValue::from_str(&line) {
+        headers.insert(name, value);
+    }
+}
+
+fn set_if_absent(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.entry(name).or_insert(value);
+    }
+}
+
+/// RFC 7239 §6: IPv6 in brackets and quotes.
+fn forwarded_node(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("\"[{v6}]\""),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! One worker's connections to backends. A connection carries one request at a time and goes back when its answer has ended.
+
+use super::{balance, upload::Upload};
+use crate::telemetry::Metrics;
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
+use hyper_util::rt::TokioIo;
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{net::TcpStream, time::Instant};
+
+/// Idle connections kept to one address.
+const MAX_IDLE: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    endpoints: Mutex<HashMap<SocketAddr, Arc<Endpoint>>>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct Endpoint {
+    outstanding: AtomicUsize,
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<Upload>,
+    since: Instant,
+}
+
+/// The right to send one request on one connection.
+#[derive(Debug)]
+pub(super) struct Lease {
+    endpoint: Arc<Endpoint>,
+    sender: Option<http1::SendRequest<Upload>>,
+    /// Another request went over this connection before: it may have died meanwhile.
+    pub(super) reused: bool,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    pub(super) fn new(connect_timeout: Duration, idle_timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { endpoints: Mutex::default(), connect_timeout, idle_timeout, metrics }
+    }
+
+    /// The better of two addresses drawn at random; never `avoid`.
+    pub(super) fn choose(&self, addresses: &[SocketAddr], avoid: Option<SocketAddr>, random: u64) -> Option<SocketAddr> {
+        balance::choose(addresses, avoid, random, |address| self.endpoint(address).outstanding.load(Relaxed))
+    }
+
+    /// A connection to `address`: an idle one, unless `fresh` or there is none.
+    ///
+    /// # Errors
+    /// When no connection can be opened; nothing was sent then.
+    pub(super) async fn lease(&self, address: SocketAddr, fresh: bool) -> io::Result<Lease> {
+        let endpoint = self.endpoint(address);
+        let idle = (!fresh).then(|| endpoint.take_idle(self.idle_timeout)).flatten();
+        match idle {
+            Some(sender) => Ok(Lease::new(endpoint, sender, true)),
+            None => Ok(Lease::new(endpoint, self.connect(address).await?, false)),
+        }
+    }
+
+    /// Closes connections that were idle too long, and forgets addresses without any.
+    pub(super) fn sweep(&self) {
+        lock(&self.endpoints).retain(|_, endpoint| {
+            lock(&endpoint.idle).retain(|idle| idle.is_usable(self.idle_timeout));
+            endpoint.outstanding.load(Relaxed) > 0 || !lock(&endpoint.idle).is_empty()
+        });
+    }
+
+    fn endpoint(&self, address: SocketAddr) -> Arc<Endpoint> {
+        Arc::clone(lock(&self.endpoints).entry(address).or_default())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<http1::SendRequest<Upload>> {
+        let connecting = tokio::time::timeout(self.connect_timeout, TcpStream::connect(address));
+        let socket = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        socket.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(io::Error::other)?;
+        let open = self.metrics.upstream_connections.clone();
+        open.inc();
+        tokio::spawn(async move {
+            // Its requests hear of every failure.
+            let _ = connection.await;
+            open.dec();
+        });
+        Ok(sender)
+    }
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// The connection used last: the others grow old and are closed.
+    fn take_idle(&self, timeout: Duration) -> Option<http1::SendRequest<Upload>> {
+        let mut idle = lock(&self.idle);
+        idle.retain(|idle| idle.is_usable(timeout));
+        let ready = idle.iter().rposition(|idle| idle.sender.is_ready())?;
+        Some(idle.swap_remove(ready).sender)
+    }
+}
+
+// === impl Idle ===
+
+impl Idle {
+    fn is_usable(&self, timeout: Duration) -> bool {
+        !self.sender.is_closed() && self.since.elapsed() < timeout
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    fn new(endpoint: Arc<Endpoint>, sender: http1::SendRequest<Upload>, reused: bool) -> Self {
+        endpoint.outstanding.fetch_add(1, Relaxed);
+        Self { endpoint, sender: Some(sender), reused }
+    }
+
+    /// # Errors
+    /// With the request, when it was not sent at all.
+    pub(super) async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
+        let sender = self.sender.as_mut().expect("a lease holds its connection until it is given back");
+        sender.try_send_request(request).await
+    }
+
+    pub(super) fn give_back(mut self) {
+        let Some(sender) = self.sender.take().filter(|sender| !sender.is_closed()) else { return };
+        let mut idle = lock(&self.endpoint.idle);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { sender, since: Instant::now() });
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint.outstanding.fetch_sub(1, Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

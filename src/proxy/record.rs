@@ -1,0 +1,89 @@
+//! What became of one request: one line in the access log, one count. Closed when the answer's body is.
+
+use super::{Gateway, activity::Activity, reject::Rejection};
+use crate::{routing::RuleId, telemetry};
+use http::{Method, StatusCode};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Record {
+    gateway: Arc<Gateway>,
+    activity: Arc<Activity>,
+    started: Instant,
+    answered: Option<Instant>,
+    pub(super) client: IpAddr,
+    pub(super) method: Method,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) request_id: String,
+    pub(super) rule: Option<RuleId>,
+    pub(super) upstream: Option<SocketAddr>,
+    status: StatusCode,
+    reason: &'static str,
+    blame: Option<&'static str>,
+    message: Option<String>,
+}
+
+impl Record {
+    pub(super) fn begin(gateway: &Arc<Gateway>, activity: &Arc<Activity>, client: IpAddr, method: Method) -> Self {
+        activity.request_began();
+        Self {
+            gateway: Arc::clone(gateway),
+            activity: Arc::clone(activity),
+            started: Instant::now(),
+            answered: None,
+            client,
+            method,
+            host: String::new(),
+            path: String::new(),
+            request_id: String::new(),
+            rule: None,
+            upstream: None,
+            status: StatusCode::OK,
+            // Kept when nobody answers: the client went away.
+            reason: "aborted",
+            blame: Some("client"),
+            message: None,
+        }
+    }
+
+    pub(super) fn served(&mut self, status: StatusCode, reason: &'static str) {
+        self.answered = Some(Instant::now());
+        (self.status, self.reason, self.blame) = (status, reason, None);
+    }
+
+    pub(super) fn rejected(&mut self, rejection: &Rejection) {
+        self.served(rejection.status(), rejection.reason());
+        self.blame = Some(rejection.blame().as_str());
+        self.message = Some(rejection.message());
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.activity.request_ended();
+        let latency = self.answered.unwrap_or_else(Instant::now) - self.started;
+        let status = self.answered.map_or(telemetry::CLIENT_CLOSED, |_| self.status.as_u16());
+        self.gateway.metrics.request(self.rule.as_ref(), status, self.reason, latency);
+        self.gateway.access_log.write(&telemetry::AccessLine {
+            time: (self.gateway.clock)(),
+            client: self.client,
+            method: self.method.as_str(),
+            host: &self.host,
+            path: &self.path,
+            status,
+            reason: self.reason,
+            blame: self.blame,
+            message: self.message.as_deref(),
+            rule: self.rule.as_ref(),
+            upstream: self.upstream,
+            request_id: &self.request_id,
+            latency,
+            duration: self.started.elapsed(),
+        });
+    }
+}

@@ -1,0 +1,242 @@
+//! The access log: one line per request on standard output, written by a thread of its own so that no request waits for it.
+
+use crate::routing::RuleId;
+use serde::Serialize;
+use std::{
+    io::{self, Write},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// One request. Borrowed: it lives as long as it takes to write it.
+#[derive(Debug)]
+pub struct AccessLine<'a> {
+    /// Since the Unix epoch.
+    pub time: Duration,
+    pub client: IpAddr,
+    pub method: &'a str,
+    pub host: &'a str,
+    /// Canonical, without the query: queries hold secrets.
+    pub path: &'a str,
+    pub status: u16,
+    pub reason: &'static str,
+    pub blame: Option<&'static str>,
+    pub message: Option<&'a str>,
+    pub rule: Option<&'a RuleId>,
+    pub upstream: Option<SocketAddr>,
+    pub request_id: &'a str,
+    /// To the response head.
+    pub latency: Duration,
+    /// To the end of the response body.
+    pub duration: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Text,
+}
+
+/// Hands lines to the writing thread. When that cannot keep up, lines are dropped and counted, and requests go on.
+#[derive(Clone, Debug)]
+pub struct AccessLog {
+    format: Format,
+    lines: Option<SyncSender<String>>,
+    dropped: Arc<AtomicU64>,
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 16 * 1024;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Json<'a> {
+    time: String,
+    client: IpAddr,
+    method: &'a str,
+    host: &'a str,
+    path: &'a str,
+    status: u16,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blame: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<SocketAddr>,
+    request_id: &'a str,
+    latency_ms: f64,
+    duration_ms: f64,
+}
+
+// === impl AccessLog ===
+
+impl AccessLog {
+    /// # Errors
+    /// When the writing thread cannot be started.
+    pub fn start(format: Format, output: impl Write + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let writer = thread::Builder::new().name("access-log".into()).spawn(move || write_all(&receiver, output))?;
+        Ok(Self { format, lines: Some(sender), dropped: Arc::default(), writer: Arc::new(Mutex::new(Some(writer))) })
+    }
+
+    /// A log that nobody reads, for tests.
+    pub fn off() -> Self {
+        Self { format: Format::Json, lines: None, dropped: Arc::default(), writer: Arc::default() }
+    }
+
+    pub fn write(&self, line: &AccessLine<'_>) {
+        let Some(lines) = &self.lines else { return };
+        let text = match self.format {
+            Format::Json => line.json(),
+            Format::Text => line.text(),
+        };
+        if lines.try_send(text).is_err() {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Lines lost because the output was too slow.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// Waits until everything is written. Other clones must be gone.
+    pub fn finish(mut self) {
+        drop(self.lines.take());
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // A writer that panicked has nothing left to write.
+            let _ = writer.join();
+        }
+    }
+}
+
+// === impl AccessLine ===
+
+impl AccessLine<'_> {
+    fn json(&self) -> String {
+        let json = Json {
+            time: self.timestamp(),
+            client: self.client,
+            method: self.method,
+            host: self.host,
+            path: self.path,
+            status: self.status,
+            reason: self.reason,
+            blame: self.blame,
+            message: self.message,
+            object: self.rule.map(|rule| format!("{}/{}", rule.namespace, rule.name)),
+            rule: self.rule.map(|rule| &*rule.rule),
+            upstream: self.upstream,
+            request_id: self.request_id,
+            latency_ms: millis(self.latency),
+            duration_ms: millis(self.duration),
+        };
+        serde_json::to_string(&json).unwrap_or_default()
+    }
+
+    /// Paths and hosts are canonical and hold no control character; methods are tokens: no line can be forged.
+    fn text(&self) -> String {
+        let rule = self.rule.map_or_else(|| "-".to_owned(), RuleId::to_string);
+        let upstream = self.upstream.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        let message = self.message.map(|message| format!(" {message:?}")).unwrap_or_default();
+        let (time, latency) = (self.timestamp(), millis(self.latency));
+        let (client, method, host, path) = (self.client, self.method, or_dash(self.host), or_dash(self.path));
+        let (status, reason, id) = (self.status, self.reason, self.request_id);
+        format!("{time} {client} {method} {host} {path} {status} {reason} {rule} {upstream} {latency}ms {id}{message}")
+    }
+
+    fn timestamp(&self) -> String {
+        humantime::format_rfc3339_millis(UNIX_EPOCH + self.time).to_string()
+    }
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+/// Milliseconds to three decimals.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Flushes whenever nothing waits.
+fn write_all(lines: &Receiver<String>, output: impl Write) {
+    let mut output = io::BufWriter::new(output);
+    while let Ok(line) = lines.recv() {
+        let waiting = std::iter::once(line).chain(lines.try_iter());
+        // A closed standard output ends the log, never the gateway.
+        let written: io::Result<()> = waiting.into_iter().try_for_each(|line| writeln!(output, "{line}"));
+        if written.and_then(|()| output.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line<'a>(rule: &'a RuleId, message: Option<&'a str>) -> AccessLine<'a> {
+        AccessLine {
+            time: Duration::from_millis(1_795_490_000_123),
+            client: [127, 0, 0, 1].into(),
+            method: "GET",
+            host: "api.example.com",
+            path: "/api",
+            status: 401,
+            reason: "missing_token",
+            blame: Some("client"),
+            message,
+            rule: Some(rule),
+            upstream: None,
+            request_id: "id-1",
+            latency: Duration::from_micros(1234),
+            duration: Duration::from_micros(2345),
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_happened_and_to_whom() {
+        let rule = RuleId { namespace: "shop".into(), name: "messages".into(), rule: "rules[0]".into() };
+        let line = line(&rule, Some("Token not found"));
+        let json = r#"{"time":"2026-11-24T03:13:20.123Z","client":"127.0.0.1","method":"GET","host":"api.example.com","path":"/api","status":401,"reason":"missing_token","blame":"client","message":"Token not found","object":"shop/messages","rule":"rules[0]","requestId":"id-1","latencyMs":1.234,"durationMs":2.345}"#;
+        assert_eq!(line.json(), json);
+        let text = r#"2026-11-24T03:13:20.123Z 127.0.0.1 GET api.example.com /api 401 missing_token shop/messages/rules[0] - 1.234ms id-1 "Token not found""#;
+        assert_eq!(line.text(), text);
+    }
+
+    #[test]
+    fn a_slow_output_costs_lines_and_no_request() {
+        struct Stuck(Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (release, stuck) = sync_channel(0);
+        let log = AccessLog::start(Format::Text, Stuck(stuck)).unwrap();
+        let rule = RuleId { namespace: "a".into(), name: "b".into(), rule: "c".into() };
+        let line = line(&rule, None);
+        (0..2 * QUEUE + 200).for_each(|_| log.write(&line));
+        assert!(log.dropped() > 0);
+        drop(release);
+        log.finish();
+    }
+}
