@@ -5,11 +5,14 @@
 //!                    -> Service           -> context                         -> compile -> findings
 //! ```
 
+mod finding;
+
+use self::finding::{Finding, Place, Severity};
 use super::{
     documents,
     offline::{Problem, Schema},
 };
-use crate::compile::{Compiled, EndpointObject, Inputs, Ownership, Reason, ServiceObject, Verdict, compile};
+use crate::compile::{Compiled, Condition, EndpointObject, Inputs, Ownership, Reason, ServiceObject, Verdict, compile};
 use k8s_openapi::{
     api::{
         core::v1::{Secret, Service},
@@ -21,35 +24,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     io::{self, Write},
     path::{Path, PathBuf},
 };
-
-/// One line of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Finding {
-    severity: Severity,
-    file: PathBuf,
-    /// `namespace/name`, or what else tells the object from others in its file; empty when it is about the file.
-    object: String,
-    text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    /// Ends with exit code 1.
-    Problem,
-    Note,
-    Good,
-}
-
-/// Where an object stands.
-#[derive(Clone, Debug)]
-struct Place {
-    file: PathBuf,
-    object: String,
-}
 
 /// All files, read.
 #[derive(Debug)]
@@ -74,8 +51,9 @@ struct Endpoint {
 /// Those of `out`; what is wrong with a file is a problem like others.
 pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<bool> {
     let mut check = Check { schema: Schema::new(), endpoints: Vec::new(), services: Vec::new(), findings: Vec::new() };
-    files.iter().for_each(|file| check.read(file));
+    files.iter().enumerate().for_each(|(index, file)| check.read(index, file));
     check.compile();
+    check.findings.sort_by(|a, b| a.place.cmp(&b.place));
     check.findings.iter().try_for_each(|finding| writeln!(out, "{finding}"))?;
     let problems = check.findings.iter().filter(|finding| finding.severity == Severity::Problem).count();
     writeln!(out, "{} ProtectedEndpoint(s) checked, {problems} problem(s)", check.endpoints.len())?;
@@ -85,10 +63,13 @@ pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<bool> {
 // === impl Check ===
 
 impl Check {
-    fn read(&mut self, file: &Path) {
+    fn read(&mut self, index: usize, file: &Path) {
+        let place = Place::of_file(index, file);
         match documents::read(file) {
-            Ok(documents) => documents.iter().enumerate().for_each(|(index, document)| self.take(&place(file, index, document), document)),
-            Err(error) => self.problem(&Place { file: file.to_owned(), object: String::new() }, error.to_string()),
+            Ok(documents) => {
+                documents.iter().enumerate().for_each(|(index, document)| self.take(&place.of_document(index, document), document))
+            }
+            Err(error) => self.problem(&place, error.to_string()),
         }
     }
 
@@ -152,36 +133,42 @@ impl Check {
     /// Every class as its installation would see it.
     fn compile(&mut self) {
         if self.endpoints.is_empty() {
-            let place = Place { file: PathBuf::new(), object: String::new() };
-            self.problem(&place, "no ProtectedEndpoint was found in these files");
+            self.problem(&Place::everywhere(), "no ProtectedEndpoint was found in these files");
         }
         let classes: BTreeSet<_> = self.endpoints.iter().map(|endpoint| class(&endpoint.object).to_owned()).collect();
         for class in classes {
             let endpoints = self.endpoints.iter().map(|endpoint| endpoint.object.clone()).collect();
             let inputs = Inputs { class, endpoints, services: self.services.clone(), ownership: Ownership::default() };
-            self.report(&compile(&inputs));
+            let findings = self.judge(&compile(&inputs));
+            self.findings.extend(findings);
         }
     }
 
-    fn report(&mut self, compiled: &Compiled) {
+    /// What `compile` says of sound endpoints; of others the schema has said it.
+    fn judge(&self, compiled: &Compiled) -> Vec<Finding> {
         let by_uid: BTreeMap<_, _> = compiled.outcomes.iter().map(|(object, outcome)| (object.uid.as_str(), outcome)).collect();
-        let mut findings = Vec::new();
-        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.sound) {
-            let verdicts = by_uid.get(endpoint.object.uid.as_str()).into_iter().flat_map(|outcome| &outcome.verdicts);
-            findings.extend(verdicts.map(|verdict| (endpoint.place.clone(), self.judge(endpoint, verdict))));
-        }
-        findings.into_iter().for_each(|(place, (severity, text))| self.say(severity, &place, text));
+        let sound = self.endpoints.iter().filter(|endpoint| endpoint.sound);
+        let outcomes = sound.filter_map(|endpoint| Some((endpoint, by_uid.get(endpoint.object.uid.as_str())?)));
+        let verdicts = outcomes.flat_map(|(endpoint, outcome)| outcome.verdicts.iter().map(move |verdict| (endpoint, verdict)));
+        verdicts.filter_map(|(endpoint, verdict)| self.finding(endpoint, verdict)).collect()
     }
 
-    fn judge(&self, endpoint: &Endpoint, verdict: &Verdict) -> (Severity, String) {
+    fn finding(&self, endpoint: &Endpoint, verdict: &Verdict) -> Option<Finding> {
+        let severity = self.severity(endpoint, verdict)?;
+        let text = format!("{}={}: {}", verdict.condition.as_str(), verdict.reason.as_str(), verdict.message);
+        Some(Finding { severity, place: endpoint.place.clone(), text })
+    }
+
+    fn severity(&self, endpoint: &Endpoint, verdict: &Verdict) -> Option<Severity> {
         let knows_services = self.services.iter().any(|service| service.namespace == endpoint.object.namespace);
-        let severity = match verdict.reason {
-            _ if verdict.good => Severity::Good,
+        match (verdict.good, verdict.condition, verdict.reason) {
+            // Says what is served, and what else is worth knowing.
+            (true, Condition::Accepted, _) => Some(Severity::Good),
+            (true, _, _) => None,
             // Most files hold no Services; what they leave to the cluster is not wrong.
-            Reason::BackendNotFound if !knows_services => Severity::Note,
-            _ => Severity::Problem,
-        };
-        (severity, format!("{}={}: {}", verdict.condition.as_str(), verdict.reason.as_str(), verdict.message))
+            (false, _, Reason::BackendNotFound) if !knows_services => Some(Severity::Note),
+            (false, _, _) => Some(Severity::Problem),
+        }
     }
 
     fn problem(&mut self, place: &Place, text: impl Into<String>) {
@@ -193,37 +180,8 @@ impl Check {
     }
 
     fn say(&mut self, severity: Severity, place: &Place, text: impl Into<String>) {
-        self.findings.push(Finding { severity, file: place.file.clone(), object: place.object.clone(), text: text.into() });
+        self.findings.push(Finding { severity, place: place.clone(), text: text.into() });
     }
-}
-
-// === impl Finding ===
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Problem => "problem",
-            Severity::Note => "note",
-            Severity::Good => "ok",
-        };
-        let file = self.file.display().to_string();
-        let parts = [severity, &file, &self.object, &self.text].into_iter().filter(|part| !part.is_empty());
-        f.write_str(&one_line(&parts.collect::<Vec<_>>().join(": ")))
-    }
-}
-
-/// Files hold what anyone wrote: no control character of theirs reaches the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
-
-fn place(file: &Path, index: usize, document: &Value) -> Place {
-    let text = |pointer| document.pointer(pointer).and_then(Value::as_str);
-    let object = match (text("/kind"), text("/metadata/name")) {
-        (Some(kind), Some(name)) => format!("{kind} {}/{name}", text("/metadata/namespace").unwrap_or(DEFAULT_NAMESPACE)),
-        _ => format!("document {}", index + 1),
-    };
-    Place { file: file.to_owned(), object }
 }
 
 const DEFAULT_NAMESPACE: &str = "default";

@@ -153,3 +153,11 @@ fn a_file_cannot_write_to_the_terminal() {
     let (_, text) = check(&[r#"{apiVersion: v1, kind: "a\e[2Jb\nok: c"}"#]);
     assert!(text.contains(r"kind a\u{1b}[2Jb\nok: c is not"), "{text}");
 }
+
+#[test]
+fn findings_stand_in_the_order_of_files() {
+    let renamed = ENDPOINT.replace("name: messages, namespace", "name: other, namespace").replace("/api", "/other");
+    let (_, text) = check(&[ENDPOINT, "a: [", &renamed.replace("port: 8080", "port: 0"), SERVICE]);
+    let files: Vec<_> = text.lines().filter_map(|line| line.split(": ").nth(1)).collect();
+    assert_eq!(files, ["0.yaml", "1.yaml", "2.yaml"], "{text}");
+}

@@ -1,0 +1,75 @@
+//! One line of the answer, and where the object it speaks of stands.
+
+use serde_json::Value;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// What is said about one object, or about a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) severity: Severity,
+    pub(super) place: Place,
+    pub(super) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// Ends with exit code 1.
+    Problem,
+    Note,
+    Good,
+}
+
+/// Where an object stands. Findings are told in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Which file of the command line, and which document in it.
+    order: (usize, usize),
+    pub(super) file: PathBuf,
+    /// Kind, namespace and name, or what else tells the object from others in its file; empty when it is about the file.
+    object: String,
+}
+
+// === impl Place ===
+
+impl Place {
+    pub(super) fn of_file(index: usize, file: &Path) -> Self {
+        Self { order: (index, 0), file: file.to_owned(), object: String::new() }
+    }
+
+    /// About all files, and told last.
+    pub(super) fn everywhere() -> Self {
+        Self { order: (usize::MAX, 0), file: PathBuf::new(), object: String::new() }
+    }
+
+    pub(super) fn of_document(&self, index: usize, document: &Value) -> Self {
+        let text = |pointer| document.pointer(pointer).and_then(Value::as_str);
+        let object = match (text("/kind"), text("/metadata/name")) {
+            (Some(kind), Some(name)) => format!("{kind} {}/{name}", text("/metadata/namespace").unwrap_or(super::DEFAULT_NAMESPACE)),
+            _ => format!("document {}", index + 1),
+        };
+        Self { order: (self.order.0, index), file: self.file.clone(), object }
+    }
+}
+
+// === impl Finding ===
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Problem => "problem",
+            Severity::Note => "note",
+            Severity::Good => "ok",
+        };
+        let file = self.place.file.display().to_string();
+        let parts = [severity, &file, &self.place.object, &self.text].into_iter().filter(|part| !part.is_empty());
+        f.write_str(&one_line(&parts.collect::<Vec<_>>().join(": ")))
+    }
+}
+
+/// Files hold what anyone wrote: no control character of theirs reaches the terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
