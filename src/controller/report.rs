@@ -6,6 +6,7 @@
 
 use super::{
     Shared,
+    bounded::bounded,
     raw::RawEndpoint,
     replicas::Replicas,
     status::{self, Known, Programmed},
@@ -194,7 +195,8 @@ fn sort_by_urgency(writes: &mut [Write]) {
 }
 
 async fn follow_replicas(shared: Shared, replicas: Arc<Replicas>) {
-    let leases = Api::namespaced(shared.client.clone(), &shared.config.namespace);
+    let client = bounded(shared.client.clone(), Arc::clone(&shared.health), |health| &health.leases);
+    let leases = Api::namespaced(client, &shared.config.namespace);
     let config = Replicas::watch_config(&shared.config.class);
     watch::follow(leases, config, &shared.health, 3, |event| replicas.take(event, Instant::now())).await;
 }
