@@ -33,6 +33,9 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Between rounds while more is to be written than may be.
 const PACE: Duration = Duration::from_secs(1);
 
+/// The CRD's bound of status.addresses.
+const MOST_ADDRESSES: usize = 16;
+
 pub(super) struct Reporter {
     shared: Shared,
     writer: Writer,
@@ -210,9 +213,6 @@ fn addresses(service: &Service) -> Vec<String> {
     let found = candidates.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
     found.into_iter().filter(|address| address != "None").take(MOST_ADDRESSES).collect()
 }
-
-/// The CRD's bound of status.addresses.
-const MOST_ADDRESSES: usize = 16;
 
 #[cfg(test)]
 mod tests;
