@@ -21,8 +21,9 @@ pub(super) struct Changes {
 pub(super) struct Pending {
     /// Something that the table is made of.
     pub(super) table: bool,
-    /// Something of a ProtectedEndpoint that the table is not made of (its status, an object of another class).
-    pub(super) other: bool,
+    /// Some ProtectedEndpoint changed, perhaps in nothing that the table is made of (its status, an object of another class):
+    /// the highest resourceVersion so far. Every change up to it that the table is made of has been taken with it or before.
+    pub(super) seen: Option<u64>,
     pub(super) endpoints: Touched,
 }
 
@@ -40,8 +41,12 @@ impl Changes {
         self.note(|pending| pending.table = true);
     }
 
-    pub(super) fn other(&self) {
-        self.note(|pending| pending.other = true);
+    /// A ProtectedEndpoint changed, and the highest resourceVersion is now `seen`.
+    pub(super) fn object(&self, matters: bool, seen: u64) {
+        self.note(|pending| {
+            pending.table |= matters;
+            pending.seen = Some(seen);
+        });
     }
 
     pub(super) fn endpoints(&self, service: ServiceKey) {

@@ -14,6 +14,8 @@ pub struct Health {
     pub protected_endpoints: Heard,
     pub services: Heard,
     pub endpoint_slices: Heard,
+    /// Only while this replica leads.
+    pub(super) leases: Heard,
     pub(super) leading: Leading,
     pub counters: Counters,
 }
@@ -70,8 +72,8 @@ impl Default for Health {
     fn default() -> Self {
         let heard = Heard::default;
         let (protected_endpoints, services, endpoint_slices) = (heard(), heard(), heard());
-        let (leading, counters) = (Leading::default(), Counters::default());
-        Self { ready: watch::Sender::new(false), protected_endpoints, services, endpoint_slices, leading, counters }
+        let (leading, leases, counters) = (Leading::default(), heard(), Counters::default());
+        Self { ready: watch::Sender::new(false), protected_endpoints, services, endpoint_slices, leases, leading, counters }
     }
 }
 

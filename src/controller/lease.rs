@@ -198,3 +198,6 @@ fn won(answer: Result<Lease, Error>) -> Result<bool, Error> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

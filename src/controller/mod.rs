@@ -79,6 +79,8 @@ pub struct Config {
 /// Serves what the cluster says until `shutdown`, then gives its Leases back (a few seconds at most).
 ///
 /// It never ends for a fault of the API server, whatever that is, and never empties the table: what is in `live` then stays.
+/// End it after the data plane has drained: until then it follows the endpoints that requests still go to.
+///
 /// Ready, for which [`Health::ready`] is asked, comes with the first table. `assign` hears of the key sources in use.
 pub async fn run(
     client: Client,

@@ -3,7 +3,7 @@
 use crate::{api::ProtectedEndpointStatus, compile::ObjectRef};
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Resource, core::DeserializeGuard};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -50,10 +50,14 @@ impl RawEndpoint {
         meta(self) == meta(other) && same("/spec") && same("/status/hosts")
     }
 
-    /// What was last written about this object; empty when nothing readable was.
+    /// What was last written about this object, as far as it can be read.
     pub(super) fn status(&self) -> ProtectedEndpointStatus {
-        let status = self.data.get("status").cloned().unwrap_or_default();
-        serde_json::from_value(status).unwrap_or_default()
+        let status = self.data.get("status");
+        ProtectedEndpointStatus {
+            conditions: list(status, "conditions"),
+            hosts: list(status, "hosts"),
+            addresses: list(status, "addresses"),
+        }
     }
 
     pub(super) fn reference(&self) -> ObjectRef {
@@ -65,6 +69,12 @@ impl RawEndpoint {
     pub(super) fn version(&self) -> Option<u64> {
         self.metadata.resource_version.as_ref()?.parse().ok()
     }
+}
+
+/// The readable elements of a list.
+fn list<T: DeserializeOwned>(status: Option<&Value>, field: &str) -> Vec<T> {
+    let elements = status.and_then(|status| status.get(field)).and_then(Value::as_array);
+    elements.into_iter().flatten().filter_map(|element| T::deserialize(element).ok()).collect()
 }
 
 impl Resource for RawEndpoint {

@@ -6,6 +6,7 @@
 
 use super::{
     Shared,
+    bounded::bounded,
     raw::RawEndpoint,
     replicas::Replicas,
     status::{self, Known, Programmed},
@@ -31,6 +32,9 @@ const SHORT_TICK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(200);
 /// Between rounds while more is to be written than may be.
 const PACE: Duration = Duration::from_secs(1);
+
+/// The CRD's bound of status.addresses.
+const MOST_ADDRESSES: usize = 16;
 
 pub(super) struct Reporter {
     shared: Shared,
@@ -194,7 +198,8 @@ fn sort_by_urgency(writes: &mut [Write]) {
 }
 
 async fn follow_replicas(shared: Shared, replicas: Arc<Replicas>) {
-    let leases = Api::namespaced(shared.client.clone(), &shared.config.namespace);
+    let client = bounded(shared.client.clone(), Arc::clone(&shared.health), |health| &health.leases);
+    let leases = Api::namespaced(client, &shared.config.namespace);
     let config = Replicas::watch_config(&shared.config.class);
     watch::follow(leases, config, &shared.health, 3, |event| replicas.take(event, Instant::now())).await;
 }
@@ -208,9 +213,6 @@ fn addresses(service: &Service) -> Vec<String> {
     let found = candidates.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
     found.into_iter().filter(|address| address != "None").take(MOST_ADDRESSES).collect()
 }
-
-/// The CRD's bound of status.addresses.
-const MOST_ADDRESSES: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -51,11 +51,7 @@ impl Endpoints {
         self.store.apply_watcher_event(&event);
         let Some(matters) = matters else { return };
         self.seen.store(self.newest, SeqCst);
-        if matters {
-            self.changes.table();
-        } else {
-            self.changes.other();
-        }
+        self.changes.object(matters, self.newest);
     }
 
     /// The event as this class sees it: an object that is, or has become, another class's is not there.

@@ -46,6 +46,10 @@ pub(super) struct TableTask {
     pub(super) health: Arc<Health>,
     pub(super) in_service: watch::Sender<Option<InService>>,
     debounce: Debounce,
+    /// Every change up to this resourceVersion has been taken: it is in the table, in the compile that runs, or it waits.
+    taken: u64,
+    /// The newest compile panicked: its changes are not in the table.
+    failed: bool,
     compiling: Option<JoinHandle<(Compiled, u64)>>,
 }
 
@@ -62,6 +66,8 @@ impl TableTask {
             health,
             in_service: watch::channel(None).0,
             debounce: Debounce::default(),
+            taken: 0,
+            failed: false,
             compiling: None,
         }
     }
@@ -91,7 +97,8 @@ impl TableTask {
         if !pending.endpoints.is_empty() {
             self.swap_endpoints(&pending.endpoints);
         }
-        if pending.other && self.debounce.due().is_none() && self.compiling.is_none() {
+        if let Some(seen) = pending.seen {
+            self.taken = seen;
             self.note_loaded();
         }
     }
@@ -102,13 +109,12 @@ impl TableTask {
         self.publisher.refresh(concerned, |backend| addresses(&slices, backend));
     }
 
-    /// What has changed was no part of the table: the table in service holds that version too.
+    /// Where nothing waits, what has changed since was no part of the table: the table in service holds that version too.
     fn note_loaded(&self) {
-        let seen = self.stores.seen.load(SeqCst);
-        self.in_service.send_if_modified(|in_service| {
-            in_service.iter_mut().for_each(|it| it.loaded = seen);
-            true
-        });
+        let idle = self.debounce.due().is_none() && self.compiling.is_none();
+        if idle && !self.failed {
+            self.in_service.send_modify(|it| it.iter_mut().for_each(|it| it.loaded = it.loaded.max(self.taken)));
+        }
     }
 
     fn start(&mut self) {
@@ -120,6 +126,7 @@ impl TableTask {
 
     fn finish(&mut self, done: Result<(Compiled, u64), JoinError>) {
         self.compiling = None;
+        self.failed = done.is_err();
         count(&self.health.counters.compiled);
         match done {
             Ok((compiled, seen)) => self.publish(compiled, seen),
@@ -138,6 +145,7 @@ impl TableTask {
             tracing::info!(objects = outcomes.len(), loaded, "a new table is in service");
         }
         self.in_service.send_replace(Some(InService { outcomes, loaded }));
+        self.note_loaded();
         self.health.set_ready();
     }
 

@@ -28,7 +28,6 @@ use std::{
     future::Future,
     io,
     path::{Path, PathBuf},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -70,31 +69,20 @@ pub async fn run(
     ready: watch::Sender<bool>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), SourceError> {
-    let mut shutdown = pin!(shutdown);
-    let dir = config.dir.clone();
-    let mut listing = list(&dir).await?;
-    let mut directory = Directory { config, publisher: Publisher::new(live, assign), files: Files::default(), told: BTreeMap::new() };
-    directory.reload(&listing).await;
-    ready.send_replace(true);
-    // A write within the clock tick of our reading leaves no trace in the listing: after each change one more look.
-    let mut sure = false;
-    loop {
-        tokio::select! {
-            () = &mut shutdown => return Ok(()),
-            () = sleep(POLL) => {}
-        }
-        let Some(now) = settled(&dir, &listing).await else { continue };
-        if now != listing || !sure {
-            sure = now == listing;
-            listing = now;
-            directory.reload(&listing).await;
-        }
+    let listing = list(&config.dir).await?;
+    let publisher = Publisher::new(live, assign);
+    let mut directory = Directory { config, publisher, ready, files: Files::default(), told: BTreeMap::new() };
+    tokio::select! {
+        () = shutdown => {}
+        () = directory.follow(listing) => {}
     }
+    Ok(())
 }
 
 struct Directory {
     config: Config,
     publisher: Publisher,
+    ready: watch::Sender<bool>,
     files: Files,
     /// What was last said about each object, so that it is said once.
     told: BTreeMap<ObjectRef, Outcome>,
@@ -103,6 +91,22 @@ struct Directory {
 // === impl Directory ===
 
 impl Directory {
+    /// Serves the listed files, then what becomes of them, for ever.
+    async fn follow(&mut self, mut listing: Listing) {
+        self.reload(&listing).await;
+        // A write within the clock tick of our reading leaves no trace in the listing: after each change one more look.
+        let mut sure = false;
+        loop {
+            sleep(POLL).await;
+            let Some(now) = settled(&self.config.dir, &listing).await else { continue };
+            if now != listing || !sure {
+                sure = now == listing;
+                listing = now;
+                self.reload(&listing).await;
+            }
+        }
+    }
+
     /// Reads what changed, and puts it in service.
     async fn reload(&mut self, listing: &Listing) {
         let (mut files, listing, dir) = (std::mem::take(&mut self.files), listing.clone(), self.config.dir.clone());
@@ -136,6 +140,7 @@ impl Directory {
             tracing::info!(objects = outcomes.len(), dir = %self.config.dir.display(), "a new table is in service");
         }
         self.told = outcomes;
+        self.ready.send_replace(true);
     }
 
     /// What a status would say in a cluster, said to the log: once, and only when it is bad or has become good.
