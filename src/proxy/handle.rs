@@ -6,7 +6,8 @@ use super::{
     body::{AnswerBody, ResponseBody},
     credentials,
     forward::forward,
-    headers, identity,
+    headers::{self, X_REQUEST_ID},
+    identity,
     record::Record,
     reject::Context,
     serve::Worker,
@@ -19,11 +20,10 @@ use crate::{
     jwt::{Claims, KeySet, TokenError},
     routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, sync::Arc};
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEALTHY: &str = r#"{"status":"ok"}"#;
 
 /// Answers every request, whatever comes.
