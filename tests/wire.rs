@@ -13,3 +13,5 @@ mod origin;
 
 #[path = "wire/answers.rs"]
 mod answers;
+#[path = "wire/headers.rs"]
+mod headers;
