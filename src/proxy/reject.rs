@@ -34,6 +34,7 @@ pub enum Rejection {
     /// The backend refused or broke the connection before it answered; the reason says which.
     Upstream(&'static str),
     UpstreamTimeout,
+    UriTooLong,
 }
 
 /// Whose fault a failure is.
@@ -70,6 +71,7 @@ impl Rejection {
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Loop => StatusCode::LOOP_DETECTED,
         }
     }
@@ -93,6 +95,7 @@ impl Rejection {
             Self::Refused(refusal) => refusal.as_str(),
             Self::Upstream(what) => what,
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::UriTooLong => "uri_too_long",
         }
     }
 
@@ -144,6 +147,7 @@ impl Rejection {
             Self::NoRoute => "Nothing is served here",
             Self::Upstream(_) => "The backend did not answer",
             Self::UpstreamTimeout => "The backend did not answer in time",
+            Self::UriTooLong => "The path and query are longer than 16 KiB",
         }
     }
 
@@ -166,7 +170,7 @@ impl Rejection {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             // What follows such a request on its connection cannot be trusted to be a request (P16).
-            Self::BadRequest(_) => drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close"))),
+            Self::BadRequest(_) | Self::UriTooLong => drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close"))),
             _ => {}
         }
         if let Some(challenge) = self.challenge(realm).and_then(|text| HeaderValue::from_str(&text).ok()) {
@@ -269,6 +273,7 @@ mod tests {
             (Rejection::BadRequest("path"), 400, vec!["connection: close".to_owned()]),
             (Rejection::ExpectationFailed, 417, vec![]),
             (Rejection::ClaimTooLong, 403, vec![]),
+            (Rejection::UriTooLong, 414, vec!["connection: close".to_owned()]),
         ];
         for (rejection, status, headers) in cases {
             assert_eq!(answer(&rejection, None), (status, headers), "{rejection:?}");

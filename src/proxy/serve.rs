@@ -196,8 +196,9 @@ impl Worker {
             async move { Ok::<_, Infallible>(handle(worker, peer, activity, request).await) }
         });
         // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
-        let connection =
-            http1::Builder::new().header_read_timeout(None).max_buf_size(MAX_HEAD).title_case_headers(true).serve_connection(io, service);
+        let mut builder = http1::Builder::new();
+        builder.header_read_timeout(None).max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD).title_case_headers(true);
+        let connection = builder.serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         let mut shutdown = self.shutdown.clone();
         let mut closing = false;
