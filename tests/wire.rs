@@ -13,5 +13,7 @@ mod origin;
 
 #[path = "wire/answers.rs"]
 mod answers;
+#[path = "wire/framing.rs"]
+mod framing;
 #[path = "wire/headers.rs"]
 mod headers;

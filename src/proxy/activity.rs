@@ -1,6 +1,9 @@
 //! A connection's patience: how long it may stay in each phase. One lazy timer a connection; a request costs two stores.
 
-use super::Timeouts;
+use super::{
+    Timeouts,
+    heads::{Ambiguous, Follower},
+};
 use std::{
     io,
     pin::Pin,
@@ -23,6 +26,7 @@ pub(super) struct Activity {
     since: AtomicU64,
     /// When the client first refused to take more bytes; 0: it takes them.
     stalled: AtomicU64,
+    pub(super) ambiguous: Ambiguous,
 }
 
 const IDLE: u8 = 0;
@@ -32,8 +36,9 @@ const BUSY: u8 = 2;
 /// A socket that reports to an [`Activity`].
 #[derive(Debug)]
 pub(super) struct Watched<T> {
-    pub(super) socket: T,
-    pub(super) activity: Arc<Activity>,
+    socket: T,
+    activity: Arc<Activity>,
+    follower: Follower,
 }
 
 // === impl Activity ===
@@ -41,7 +46,13 @@ pub(super) struct Watched<T> {
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
         let zero = || AtomicU64::new(0);
-        Arc::new(Self { start: Instant::now(), phase: AtomicU8::new(IDLE), since: zero(), stalled: zero() })
+        Arc::new(Self {
+            start: Instant::now(),
+            phase: AtomicU8::new(IDLE),
+            since: zero(),
+            stalled: zero(),
+            ambiguous: Ambiguous::default(),
+        })
     }
 
     pub(super) fn request_began(&self) {
@@ -104,12 +115,21 @@ impl Activity {
 
 // === impl Watched ===
 
+impl<T> Watched<T> {
+    pub(super) fn new(socket: T, activity: &Arc<Activity>) -> Self {
+        Self { socket, activity: Arc::clone(activity), follower: Follower::default() }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.read_some();
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.socket).poll_read(cx, buf);
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if !read.is_empty() {
+            this.activity.read_some();
+            this.follower.read(read, &this.activity.ambiguous);
         }
         polled
     }

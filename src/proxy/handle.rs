@@ -40,7 +40,12 @@ pub(super) async fn handle(
     let body = Upload::new(body);
     let unread = !http_body::Body::is_end_stream(&body);
     let accept = accept_lines(&parts.headers);
-    let mut response = match serve(&worker, peer, parts, body, &mut record).await {
+    // Counted for every request, whatever becomes of it.
+    let served = match activity.ambiguous.next_is() {
+        true => Err(Rejection::BadRequest("transfer_encoding")),
+        false => serve(&worker, peer, parts, body, &mut record).await,
+    };
+    let mut response = match served {
         Ok(response) => response,
         Err(rejection) => {
             record.rejected(&rejection);

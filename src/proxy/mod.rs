@@ -16,6 +16,7 @@ mod credentials;
 mod forward;
 mod handle;
 mod headers;
+mod heads;
 mod identity;
 mod listen;
 mod pool;

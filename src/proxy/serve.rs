@@ -188,7 +188,7 @@ impl Worker {
         // Small answers must not wait for more to send.
         let _ = socket.set_nodelay(true);
         let activity = Activity::new();
-        let io = TokioIo::new(Watched { socket, activity: Arc::clone(&activity) });
+        let io = TokioIo::new(Watched::new(socket, &activity));
         let open = self.gateway.metrics.connections.clone();
         open.inc();
         let service = service_fn(|request| {
