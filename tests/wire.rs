@@ -17,3 +17,5 @@ mod answers;
 mod framing;
 #[path = "wire/headers.rs"]
 mod headers;
+#[path = "wire/upstream.rs"]
+mod upstream;

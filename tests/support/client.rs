@@ -81,6 +81,14 @@ impl Client {
         String::from_utf8_lossy(&self.take(all)).into_owned()
     }
 
+    /// So many bytes.
+    pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.more().await, "the connection ended after {} of {count} bytes", self.buffer.len());
+        }
+        self.take(count)
+    }
+
     /// Everything until the connection ends or is silent.
     pub async fn rest(&mut self) -> String {
         while let Ok(Ok(true)) = timeout(SILENCE, self.read()).await {}

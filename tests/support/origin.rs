@@ -139,6 +139,33 @@ impl Conversation {
         }
     }
 
+    /// Waits until so many bytes came behind what was asked for before.
+    pub async fn bytes(&mut self, count: usize) {
+        self.read += count;
+        while self.state.lock().unwrap()[self.number].bytes.len() < self.read && self.listen().await {}
+    }
+
+    /// Says up to `most` bytes; returns how many, when `patience` has passed without one being taken.
+    pub async fn say_until_blocked(&mut self, most: usize, patience: Duration) -> usize {
+        let (block, mut sent) = (vec![b'a'; 64 * 1024], 0);
+        while sent < most {
+            match timeout(patience, self.stream.write(&block)).await {
+                Ok(Ok(count)) => sent += count,
+                _ => return sent,
+            }
+        }
+        sent
+    }
+
+    /// Whether the gateway is gone: it takes nothing any more.
+    pub fn is_over(&self) -> bool {
+        self.stream.try_write(b"").is_err() || self.stream.take_error().unwrap().is_some() || self.peer_closed()
+    }
+
+    fn peer_closed(&self) -> bool {
+        matches!(self.stream.try_read(&mut [0; 1]), Ok(0))
+    }
+
     /// Waits until the gateway closes.
     pub async fn end(&mut self) {
         while self.listen().await {}
