@@ -13,6 +13,8 @@ mod origin;
 
 #[path = "wire/answers.rs"]
 mod answers;
+#[path = "wire/bodies.rs"]
+mod bodies;
 #[path = "wire/framing.rs"]
 mod framing;
 #[path = "wire/headers.rs"]

@@ -9,13 +9,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Duration, Instant},
+    net::TcpStream,
+    time::{Duration, Instant, Sleep},
 };
 
 /// What the connection does, since when. Written by its socket and its requests, read by its timer.
@@ -26,20 +27,33 @@ pub(super) struct Activity {
     since: AtomicU64,
     /// When the client first refused to take more bytes; 0: it takes them.
     stalled: AtomicU64,
+    /// Since when the client is waited for to send more of a body; 0: it is not.
+    awaited: AtomicU64,
+    /// An answer broke off: the connection must not end as though it were whole.
+    broken: AtomicBool,
     pub(super) ambiguous: Ambiguous,
 }
+
+/// How long a client that has connected may take to send its first byte once we are closing.
+const GRACE: Duration = Duration::from_millis(500);
 
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const BUSY: u8 = 2;
 
-/// A socket that reports to an [`Activity`].
+/// A client's socket that reports to an [`Activity`].
 #[derive(Debug)]
-pub(super) struct Watched<T> {
-    socket: T,
+pub(super) struct Watched {
+    socket: TcpStream,
     activity: Arc<Activity>,
     follower: Follower,
+    /// Runs since we have said all we will say.
+    linger: Option<Pin<Box<Sleep>>>,
 }
+
+/// How long the client may take to close after us. Closing before it has stopped sending would reset the connection, and take
+/// the answer away that it has not read yet (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(1);
 
 // === impl Activity ===
 
@@ -51,6 +65,8 @@ impl Activity {
             phase: AtomicU8::new(IDLE),
             since: zero(),
             stalled: zero(),
+            awaited: zero(),
+            broken: AtomicBool::new(false),
             ambiguous: Ambiguous::default(),
         })
     }
@@ -70,8 +86,28 @@ impl Activity {
             if deadline <= Instant::now() {
                 return;
             }
-            tokio::time::sleep_until(deadline).await;
+            // What begins from now on is over no sooner than the shortest limit: look again then.
+            tokio::time::sleep_until(deadline.min(Instant::now() + limits.shortest())).await;
         }
+    }
+
+    /// Whether the client is waited for in the middle of a body.
+    pub(super) fn awaits_body(&self, waiting: bool) {
+        self.mark(&self.awaited, waiting);
+    }
+
+    /// Returns when no request can be lost by closing: one that has begun to come was read or gave up, and a client that has
+    /// just connected has had a moment to send its first.
+    pub(super) async fn settled(&self) {
+        let asked = Instant::now();
+        let is_new = || self.since.load(Relaxed) == 0 && asked.elapsed() < GRACE;
+        while self.phase.load(Relaxed) == HEAD || (self.phase.load(Relaxed) == IDLE && is_new()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(super) fn answer_broke_off(&self) {
+        self.broken.store(true, Relaxed);
     }
 
     fn deadline(&self, limits: &Timeouts) -> Instant {
@@ -79,13 +115,12 @@ impl Activity {
         let phase = match self.phase.load(Relaxed) {
             IDLE => at(self.since.load(Relaxed), limits.idle),
             HEAD => at(self.since.load(Relaxed), limits.header),
-            // A request has its own limits; look again soon.
-            _ => Instant::now() + limits.header,
+            // A request has its own limits.
+            _ => Instant::now() + limits.idle,
         };
-        match self.stalled.load(Relaxed) {
-            0 => phase,
-            since => phase.min(at(since, limits.write_stall)),
-        }
+        let stall = |since: &AtomicU64, limit| Some(since.load(Relaxed)).filter(|since| *since != 0).map(|since| at(since, limit));
+        let stalls = [stall(&self.stalled, limits.write_stall), stall(&self.awaited, limits.body_stall)];
+        stalls.into_iter().flatten().fold(phase, Instant::min)
     }
 
     fn enter(&self, phase: u8) {
@@ -100,10 +135,15 @@ impl Activity {
     }
 
     fn wrote(&self, blocked: bool) {
-        match (blocked, self.stalled.load(Relaxed)) {
+        self.mark(&self.stalled, blocked);
+    }
+
+    /// Remembers since when something is so.
+    fn mark(&self, since: &AtomicU64, is_so: bool) {
+        match (is_so, since.load(Relaxed)) {
             (false, 0) => {}
-            (false, _) => self.stalled.store(0, Relaxed),
-            (true, 0) => self.stalled.store(self.elapsed().max(1), Relaxed),
+            (false, _) => since.store(0, Relaxed),
+            (true, 0) => since.store(self.elapsed().max(1), Relaxed),
             (true, _) => {}
         }
     }
@@ -115,13 +155,37 @@ impl Activity {
 
 // === impl Watched ===
 
-impl<T> Watched<T> {
-    pub(super) fn new(socket: T, activity: &Arc<Activity>) -> Self {
-        Self { socket, activity: Arc::clone(activity), follower: Follower::default() }
+impl Watched {
+    pub(super) fn new(socket: TcpStream, activity: &Arc<Activity>) -> Self {
+        Self { socket, activity: Arc::clone(activity), follower: Follower::default(), linger: None }
+    }
+
+    /// Reads what still comes and forgets it, until the client closes or takes too long.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        let late = self.linger.as_mut().is_none_or(|linger| linger.as_mut().poll(cx).is_ready());
+        while !late {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+/// Where the end of the connection ends a body (HTTP/1.0), a reset alone says that it was not whole.
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.activity.broken.load(Relaxed) {
+            // A socket that cannot be reset is gone already.
+            let _ = self.socket.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let this = &mut *self;
@@ -135,7 +199,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.activity.wrote(polled.is_pending());
@@ -157,7 +221,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            self.linger = Some(Box::pin(tokio::time::sleep(LINGER)));
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }
 
@@ -168,6 +236,7 @@ mod tests {
 
     const LIMITS: Timeouts = Timeouts {
         header: Duration::from_secs(10),
+        body_stall: Duration::from_secs(20),
         idle: Duration::from_secs(60),
         write_stall: Duration::from_secs(30),
         connect: Duration::from_secs(5),
@@ -193,6 +262,10 @@ mod tests {
         stalled.request_began();
         stalled.wrote(true);
         assert_eq!(expires_after(&stalled).await, Some(30), "a client that takes nothing");
+        let silent = Activity::new();
+        silent.request_began();
+        silent.awaits_body(true);
+        assert_eq!(expires_after(&silent).await, Some(20), "a client that sends nothing");
     }
 
     #[tokio::test(start_paused = true)]
@@ -202,6 +275,17 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(9)).await;
         activity.read_some();
         assert_eq!(expires_after(&activity).await, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p56_a_head_that_begins_while_the_connection_is_watched_has_its_own_limit() {
+        let activity = Activity::new();
+        let late = Arc::clone(&activity);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            late.read_some();
+        });
+        assert_eq!(expires_after(&activity).await, Some(17));
     }
 
     #[tokio::test(start_paused = true)]

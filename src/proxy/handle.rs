@@ -37,7 +37,7 @@ pub(super) async fn handle(
     let client = worker.gateway.settings.client_address.client(peer.ip(), &parts.headers);
     let mut record = Record::begin(&worker.gateway, &activity, client, parts.method.clone());
     record.request_id = request_id(&worker, &mut parts.headers);
-    let body = Upload::new(body);
+    let body = Upload::new(body, &activity);
     let unread = !http_body::Body::is_end_stream(&body);
     let accept = accept_lines(&parts.headers);
     // Counted for every request, whatever becomes of it.
@@ -64,7 +64,7 @@ pub(super) async fn handle(
     if worker.is_draining() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| ResponseBody { body, _record: record })
+    response.map(|body| ResponseBody { body, record })
 }
 
 async fn serve(

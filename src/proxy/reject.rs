@@ -15,6 +15,8 @@ pub enum Rejection {
     CrossOrigin,
     Denied(Denied),
     ExpectationFailed,
+    /// Too many header lines, or too long ones. The server library answers this itself.
+    HeadTooLarge,
     /// Two credentials, or `Bearer` without exactly one token; the reason says which.
     InvalidRequest(&'static str),
     InvalidToken(TokenError),
@@ -68,6 +70,7 @@ impl Rejection {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -84,6 +87,7 @@ impl Rejection {
             Self::CrossOrigin => "cross_origin",
             Self::Denied(denied) => denied.reason,
             Self::ExpectationFailed => "expectation",
+            Self::HeadTooLarge => "head_too_large",
             Self::InvalidToken(error) => error.as_str(),
             Self::KeysUnavailable => "keys_unavailable",
             Self::Loop => "loop",
@@ -138,6 +142,7 @@ impl Rejection {
             Self::CrossOrigin => "A request from another site may not use this cookie",
             Self::Denied(_) => "The token does not allow this",
             Self::ExpectationFailed => "Only 100-continue can be expected",
+            Self::HeadTooLarge => "The request's head is too long",
             Self::InvalidRequest(_) => "The request must carry exactly one token",
             Self::InvalidToken(_) => "The token was refused",
             Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) => "Not available now",

@@ -1,6 +1,12 @@
 //! Workers: accept, serve connections, and stop without dropping one.
 
-use super::{Gateway, activity::Activity, activity::Watched, handle::handle, pool::Pool};
+use super::{
+    Gateway, Rejection,
+    activity::{Activity, Watched},
+    handle::handle,
+    pool::Pool,
+    record::Record,
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -204,15 +210,29 @@ impl Worker {
         let mut closing = false;
         loop {
             tokio::select! {
-                // The client's broken connection is the client's business.
-                _ = connection.as_mut() => break,
+                // First: what has arrived is read before anything is closed.
+                biased;
+                ended = connection.as_mut() => {
+                    self.ended(ended, peer, &activity);
+                    break;
+                }
                 () = activity.expired(&self.gateway.settings.timeouts) => break,
-                _ = shutdown.wait_for(|at| *at >= Shutdown::Closing), if !closing => {
+                () = async {
+                    let _ = shutdown.wait_for(|at| *at >= Shutdown::Closing).await;
+                    activity.settled().await;
+                }, if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
         open.dec();
+    }
+
+    /// Records what the library refused by itself; any other end is the client's business.
+    fn ended(&self, ended: hyper::Result<()>, peer: SocketAddr, activity: &Arc<Activity>) {
+        let Some(error) = ended.err().filter(hyper::Error::is_parse) else { return };
+        let rejection = if error.is_parse_too_large() { Rejection::HeadTooLarge } else { Rejection::BadRequest("head") };
+        Record::refused(&self.gateway, activity, peer.ip(), &rejection);
     }
 }
