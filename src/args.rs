@@ -74,9 +74,9 @@ pub struct Demo {
     /// Where the echo backend listens
     #[arg(long, value_name = "ADDR", env = "PORTCULLIS_ECHO", default_value = "127.0.0.1:8081")]
     pub echo: SocketAddr,
-    /// Where the tenant's certificate authority is written, for curl
-    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CA_FILE", default_value = "portcullis-demo-ca.pem")]
-    pub ca_file: PathBuf,
+    /// Where the demo keeps its manifests while it runs [default: below the system's temporary directory]
+    #[arg(long, value_name = "DIR", env = "PORTCULLIS_DEMO_DIR")]
+    pub dir: Option<PathBuf>,
     #[command(flatten)]
     pub gateway: Gateway,
 }
@@ -115,7 +115,7 @@ pub struct Echo {
 }
 
 /// What `run`, `serve` and `demo` share.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub struct Gateway {
     /// Where requests come in [default: 0.0.0.0:8080; demo: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "PORTCULLIS_HTTP")]
@@ -192,6 +192,15 @@ pub enum ClientAddress {
 pub enum LogFormat {
     Json,
     Text,
+}
+
+// === impl Demo ===
+
+impl Demo {
+    pub fn dir(&self) -> PathBuf {
+        let default = || std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id()));
+        self.dir.clone().unwrap_or_else(default)
+    }
 }
 
 // === impl Gateway ===

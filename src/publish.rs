@@ -96,3 +96,78 @@ fn union(old: &[Provider], new: &[Provider]) -> Vec<Provider> {
     let by_id: BTreeMap<_, _> = old.iter().chain(new).map(|p| (&p.id, p)).collect();
     by_id.into_values().cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::{self, EndpointObject, Inputs, ServiceObject, ServicePort};
+    use serde_json::json;
+    use std::sync::Mutex;
+
+    /// One object `name` with a Service, an issuer and a host of that name.
+    fn compiled(name: &str) -> Compiled {
+        let spec = json!({
+            "hosts": [format!("{name}.example.com")],
+            "auth0": {"domain": format!("{name}.auth.example.com"), "audience": ["a"]},
+            "backend": {"service": name, "port": 80},
+            "rules": [{"path": "/"}],
+        });
+        let object = EndpointObject {
+            namespace: "n".to_owned(),
+            name: name.to_owned(),
+            uid: String::new(),
+            generation: 1,
+            created: 0,
+            spec,
+            claims: Vec::new(),
+        };
+        let port = ServicePort { name: "http".to_owned(), number: 80, app_protocol: None };
+        let service = ServiceObject { namespace: "n".to_owned(), name: name.to_owned(), external_name: false, ports: vec![port] };
+        let class = "portcullis".to_owned();
+        compile::compile(&Inputs { class, endpoints: vec![object], services: vec![service], ..Inputs::default() })
+    }
+
+    fn one_address(_: &BackendId) -> EndpointSet {
+        ["10.0.0.1:80".parse().unwrap()].into_iter().collect()
+    }
+
+    /// What was in service when the key sources were assigned: hosts, Services with endpoints, issuers.
+    type Seen = (Vec<String>, Vec<String>, usize);
+
+    #[test]
+    fn nothing_is_named_before_it_is_there_or_gone_while_it_is_named() {
+        let (live, seen) = (Arc::new(Live::default()), Arc::new(Mutex::new(Vec::<Seen>::new())));
+        let (watched, log) = (Arc::clone(&live), Arc::clone(&seen));
+        let assign = Box::new(move |providers: &[Provider]| {
+            let table = watched.table.load();
+            let hosts = (*table).as_ref().iter().flat_map(|table| table.lines()).map(|line| line.host.to_string()).collect();
+            let mut services: Vec<_> = watched.endpoints.load().keys().map(|id| id.service.to_string()).collect();
+            services.sort();
+            log.lock().unwrap().push((hosts, services, providers.len()));
+        });
+        let mut publisher = Publisher::new(live, assign);
+        assert!(publisher.publish(compiled("old"), one_address));
+        assert!(publisher.publish(compiled("new"), one_address));
+        assert!(!publisher.publish(compiled("new"), one_address), "equal is not published again");
+        let (old, new) = (|| vec!["old.example.com".to_owned()], || vec!["new.example.com".to_owned()]);
+        let name = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let want = [(vec![], name(&["old"]), 1), (old(), name(&["new", "old"]), 2), (new(), name(&["new"]), 1)];
+        assert_eq!(*seen.lock().unwrap(), want);
+    }
+
+    #[test]
+    fn a_set_that_did_not_change_stays_the_same_value() {
+        let live = Arc::new(Live::default());
+        let mut publisher = Publisher::new(Arc::clone(&live), Box::new(|_| ()));
+        publisher.publish(compiled("a"), one_address);
+        let set = || live.endpoints.load().values().next().cloned().unwrap();
+        let first = set();
+        publisher.publish(compiled("a"), one_address);
+        publisher.refresh(|_| true, one_address);
+        assert!(Arc::ptr_eq(&first, &set()));
+        publisher.refresh(|_| false, |_| EndpointSet::default());
+        assert!(Arc::ptr_eq(&first, &set()));
+        publisher.refresh(|_| true, |_| EndpointSet::default());
+        assert!(set().addresses().is_empty());
+    }
+}

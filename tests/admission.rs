@@ -15,6 +15,7 @@ use kube::{
 use portcullis::{
     api::{FORBIDDEN_CLAIM_HEADERS, custom_resource_definition},
     cli::offline::Schema,
+    compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -71,12 +72,71 @@ async fn the_api_server_and_check_agree() {
         let object = changed(&case.change);
         disagreements.extend(refusals(case, &create(&client, &object).await, &check(&schema, &object)));
     }
+    // The budget is the server's alone, and these take seconds here.
+    for case in &largest() {
+        disagreements.extend(refusals(case, &create(&client, &changed(&case.change)).await, &Answer::default()));
+    }
     for case in bad.iter().chain(&p63_domains()).chain(&j109_claim_headers()).chain(&p71_limits()) {
         let object = changed(&case.change);
         disagreements.extend(unlike(case, &create(&client, &object).await, &check(&schema, &object)));
     }
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
     nulls(&client, &schema).await;
+}
+
+/// What the definition refuses and `compile` takes: it is told to nobody else, and opens nothing.
+const COMPILE_TAKES: [&str; 14] = [
+    // Another installation's.
+    "a class in capitals",
+    // Read as what was meant.
+    "a host in capitals",
+    "a host with a trailing dot",
+    "a host that is an address",
+    "a star for every host",
+    "an escaped letter in a path",
+    "an escaped semicolon in a path",
+    "an escaped star in a path",
+    // A fetch of it is all that can fail.
+    "keys at an IPv6 address",
+    "keys behind half an escape",
+    // No token holds it.
+    "two scopes in one",
+    // Outside of spec, which is all that it reads.
+    "a field beside spec",
+    "a name in capitals",
+    "P71, an annotation of 1 MB",
+];
+
+/// A second line of defence: `serve` has no API server before it, and an older definition may have let an object in.
+#[test]
+fn compile_agrees_with_the_definition() {
+    let mut disagreements = Vec::new();
+    for case in read("good.yaml").iter().chain(&largest()) {
+        let refusal = refused(&changed(&case.change));
+        disagreements.extend(refusal.map(|message| format!("{}: compile refuses it: {message}", case.name)));
+    }
+    for case in read("bad.yaml").iter().chain(&p63_domains()).chain(&j109_claim_headers()).chain(&p71_limits()) {
+        let as_expected = refused(&changed(&case.change)).is_none() == COMPILE_TAKES.contains(&case.name.as_str());
+        disagreements.extend((!as_expected).then(|| format!("{}: compile decides otherwise", case.name)));
+    }
+    assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
+}
+
+/// What the installation of this object's class has against it; every Service that a case names exists.
+fn refused(object: &Value) -> Option<String> {
+    let metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
+    let endpoint = EndpointObject::from_parts(&metadata, object);
+    let class = object.pointer("/spec/className").and_then(Value::as_str).unwrap_or("portcullis").to_owned();
+    let services = ["messages", "portcullis", "2messages", "a", "b", "writer"].map(service).to_vec();
+    let compiled = compile(&Inputs { class, endpoints: vec![endpoint], services, ..Inputs::default() });
+    let verdicts = compiled.outcomes.into_values().flat_map(|outcome| outcome.verdicts);
+    verdicts.filter(|verdict| !verdict.good).map(|verdict| verdict.message).reduce(|first, second| first + "; " + &second)
+}
+
+fn service(name: &str) -> ServiceObject {
+    let ports = [("", 1), ("", 80), ("", 8080), ("", 65535), ("http", 81), ("http-8080", 82)];
+    let ports = ports.map(|(name, number)| ServicePort { name: name.to_owned(), number, app_protocol: None }).to_vec();
+    ServiceObject { namespace: "default".to_owned(), name: name.to_owned(), external_name: false, ports }
 }
 
 /// A field at null is a field left out, on both sides; one that is required is then missing.
@@ -205,6 +265,41 @@ fn j109_claim_headers() -> Vec<Case> {
         server: None,
     };
     FORBIDDEN_CLAIM_HEADERS.map(str::to_owned).iter().chain(&upper).chain(&named).map(refuse).collect()
+}
+
+/// P71: as much as there may be. The server spends a budget on the rules of each object; everything within the bounds must fit.
+fn largest() -> [Case; 3] {
+    let texts = |count: usize, length: usize| (0..count).map(|n| format!("{n:a<length$}")).collect::<Vec<_>>();
+    let values = || texts(64, 256);
+    let header = |n: usize| json!({"header": format!("X-{n:0>46}"), "claimPath": texts(8, 256), "arrays": "Repeat"});
+    let small_header = |n: usize| json!({"header": format!("X-{n:0>46}"), "claim": "a"});
+    let methods: Vec<_> = (0..16).map(|n| format!("{}{n:0>16}", "A".repeat(16))).collect();
+    let path = |n: usize| format!("/{}", "a".repeat(1023 - n));
+    let rule = |n: usize| json!({"name": format!("a{n:0>62}"), "path": path(n), "methods": methods, "rewrite": path(n), "timeout": "1m1s"});
+    let headed = |n: usize| json!({"path": format!("/{n}"), "claimHeaders": (0..32).map(small_header).collect::<Vec<_>>()});
+    let claim = json!({"claimPath": texts(8, 256), "values": values()});
+    let require =
+        json!({"scopes": values(), "permissions": values(), "roles": values(), "rolesClaim": "a".repeat(256), "claims": vec![claim; 16]});
+    let case = |name: &str, spec: Value| Case {
+        name: format!("P71, {name}"),
+        change: json!({"spec": spec}),
+        field: String::new(),
+        says: String::new(),
+        server: None,
+    };
+    [
+        case("the most of rules, with the longest paths", json!({"rules": (0..128).map(rule).collect::<Vec<_>>()})),
+        case("the most of claim headers in the most of rules", json!({"rules": (0..128).map(headed).collect::<Vec<_>>()})),
+        case(
+            "the most of all else",
+            json!({
+                "hosts": (0..64).map(|n| format!("{n}.{}", "a.".repeat(124) + "aa")).collect::<Vec<_>>(),
+                "auth0": {"audience": texts(16, 512), "domain": format!("{}aa", "a.".repeat(125)), "issuer": format!("https://a/{}", "a".repeat(502))},
+                "claimHeaders": (0..32).map(header).collect::<Vec<_>>(),
+                "require": require,
+            }),
+        ),
+    ]
 }
 
 /// Too much of anything.

@@ -1,5 +1,7 @@
 //! The controller against a real API server: what the cluster says is what is served, whatever happens to the cluster.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at the first surprise")]
+
 #[path = "support/apiserver.rs"]
 mod apiserver;
 #[path = "support/cluster.rs"]
@@ -130,23 +132,28 @@ async fn another_class_is_not_seen(gate: &Gate, admin: &Client) {
 async fn moves_and_goes(gate: &Gate, admin: &Client) {
     let mut moved = endpoint("shop", "web");
     moved["spec"]["rules"] = json!([{"path": "/v2"}]);
-    let generation = apply(admin, &moved).await.metadata.generation;
+    let generation = apply(admin, &moved).await.metadata.generation.unwrap();
     eventually("the new path", 5, async || {
         gate.route("shop.example.com", "/v2").is_some() && gate.route("shop.example.com", "/").is_none()
     })
     .await;
-    eventually("its generation is Programmed", 10, async || {
-        let object = endpoints_api(admin).get("shop").await.unwrap();
-        let observed = |c: &serde_json::Value| c["observedGeneration"].as_i64() == generation && c["status"] == "True";
-        object.data["status"]["conditions"].as_array().unwrap().iter().all(observed)
-    })
-    .await;
+    until_programmed(admin, "shop", generation).await;
 
     // K29
     endpoints_api(admin).delete("shop", &DeleteParams::default()).await.unwrap();
     eventually("404", 1, async || gate.route("shop.example.com", "/v2").is_none()).await;
     endpoints_api(admin).delete("down", &DeleteParams::default()).await.unwrap();
     eventually("backends that nobody names are forgotten", 5, async || gate.endpoints("web").is_none()).await;
+}
+
+/// Until every condition is True for that generation.
+async fn until_programmed(admin: &Client, name: &str, generation: i64) {
+    eventually("its generation is Programmed", 10, async || {
+        let object = endpoints_api(admin).get(name).await.unwrap();
+        let good = |c: &serde_json::Value| c["observedGeneration"] == generation && c["status"] == "True";
+        object.data["status"]["conditions"].as_array().unwrap().iter().all(good)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +178,18 @@ async fn an_api_server_that_goes_and_comes_back_never_empties_the_table() {
     server.stop();
     always("what is in service", 3, async || (gate.is_ready(), gate.serves("stays.example.com"), gate.endpoints("web"))).await;
     assert!(gate.health.staleness() >= std::time::Duration::from_secs(2), "{:?}", gate.health.staleness());
+
+    // A server that answers nothing (K07) is no reason to stop either.
+    server.restart().await.unwrap();
+    let admin = server.client().await.unwrap();
+    apply(&admin, &endpoint("between", "web")).await;
+    eventually("healed (K08)", 10, async || gate.serves("between.example.com")).await;
+    server.pause().unwrap();
+    always("what is in service", 3, async || (gate.is_ready(), gate.serves("stays.example.com"), gate.endpoints("web"))).await;
+    server.resume().unwrap();
+    apply(&admin, &endpoint("thawed", "web")).await;
+    eventually("the watch goes on", 10, async || gate.serves("thawed.example.com")).await;
+    server.stop();
 
     // K05: deleted and compacted while nobody watched.
     server.forget("/registry/portcullis.dev/protectedendpoints/default/goes").await.unwrap();
@@ -218,6 +237,8 @@ async fn what_another_version_has_stored_is_refused_alone() {
     until_condition(&admin, "good", "Ready", ("True", "Ready"), 10).await;
     until_condition(&admin, "unknown", "Accepted", ("False", "UnsupportedField"), 10).await;
 
+    a_lagging_replica_holds_programmed_back(&admin).await;
+
     // Two replicas; the second waits for the Lease and routes all the same (K23).
     let second = Gate::start(admin.clone(), "gate-1");
     second.until_ready(10).await;
@@ -239,4 +260,100 @@ async fn what_another_version_has_stored_is_refused_alone() {
     eventually("the second takes over at once", 5, async || second.health.leads()).await;
     assert!(second.serves("good.example.com"));
     second.stop().await;
+}
+
+/// A generation is not Programmed while one living replica has not loaded it, and then is.
+async fn a_lagging_replica_holds_programmed_back(admin: &Client) {
+    let leases: Api<Lease> = Api::namespaced(admin.clone(), gate::NAMESPACE);
+    let lease = |loaded: &str| {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": "portcullis-portcullis-slow", "labels": {"portcullis.dev/replica-of": "portcullis"}, "annotations": {"portcullis.dev/loaded": loaded}},
+            "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 30},
+        })
+    };
+    let params = PatchParams::apply("tests").force();
+    leases.patch("portcullis-portcullis-slow", &params, &Patch::Apply(lease("1"))).await.unwrap();
+    apply(admin, &endpoint("held", "web")).await;
+    until_condition(admin, "held", "Ready", ("False", "Pending"), 10).await;
+    let programmed = async || condition(&endpoints_api(admin).get("held").await.unwrap(), "Programmed").0;
+    always("Programmed", 2, programmed).await;
+    until_condition(admin, "good", "Programmed", ("True", "Programmed"), 1).await;
+    leases.patch("portcullis-portcullis-slow", &params, &Patch::Apply(lease("999999999"))).await.unwrap();
+    until_condition(admin, "held", "Ready", ("True", "Ready"), 5).await;
+    leases.delete("portcullis-portcullis-slow", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_freezes_is_replaced_and_serves_on_when_it_thaws() {
+    let server = ApiServer::start().await.unwrap();
+    let admin = server.client().await.unwrap();
+    cluster::prepare(&admin).await;
+    cluster::install_crd(&admin).await;
+    cluster::until_crd_works(&admin).await;
+    create_service(&admin, "web").await;
+    apply(&admin, &endpoint("shop", "web")).await;
+
+    let frozen = Frozen::start(&server).await;
+    eventually("it leads", 10, async || frozen.gate.health.leads()).await;
+    until_condition(&admin, "shop", "Ready", ("True", "Ready"), 10).await;
+    let second = Gate::start(admin.clone(), "gate-1");
+    second.until_ready(10).await;
+
+    // K23
+    let start = tokio::time::Instant::now();
+    frozen.freeze_for(22);
+    eventually("it knows at once that its time is over", 11, async || !frozen.gate.health.leads()).await;
+    assert!(!second.health.leads(), "two leaders");
+    eventually("the second leads", 20, async || second.health.leads()).await;
+    println!("a frozen holder was replaced after {:?}", start.elapsed());
+    assert!(start.elapsed() <= std::time::Duration::from_secs(20));
+    let mut newer = endpoint("shop", "web");
+    newer["spec"]["rules"] = json!([{"path": "/v2"}]);
+    let generation = apply(&admin, &newer).await.metadata.generation.unwrap();
+
+    eventually("it thaws and serves what is new", 15, async || frozen.gate.route("shop.example.com", "/v2").is_some()).await;
+    let (version, api) = (async || endpoints_api(&admin).get("shop").await.unwrap().resource_version(), endpoints_api(&admin));
+    until_programmed(&admin, "shop", generation).await;
+    always("one leader, and a status that both agree on", 3, async || (frozen.gate.health.leads(), second.health.leads(), version().await))
+        .await;
+    assert!(!frozen.gate.health.leads() && frozen.gate.is_ready());
+    assert_eq!(condition(&api.get("shop").await.unwrap(), "Ready").0, "True", "losing the Lease clears no status");
+    frozen.stop();
+    second.stop().await;
+}
+
+/// A replica on a thread of its own that can stand still as a stopped process does.
+struct Frozen {
+    gate: std::sync::Arc<Gate>,
+    orders: tokio::sync::mpsc::UnboundedSender<u64>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Frozen {
+    async fn start(server: &ApiServer) -> Self {
+        let config = server.config().await.unwrap();
+        let (orders, mut waiting) = tokio::sync::mpsc::unbounded_channel::<u64>();
+        let (started, gate) = tokio::sync::oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let gate = std::sync::Arc::new(Gate::start(Client::try_from(config).unwrap(), "gate-0"));
+                drop(started.send(std::sync::Arc::clone(&gate)));
+                while let Some(seconds) = waiting.recv().await {
+                    std::thread::sleep(std::time::Duration::from_secs(seconds));
+                }
+            });
+        });
+        Self { gate: gate.await.unwrap(), orders, thread }
+    }
+
+    fn freeze_for(&self, seconds: u64) {
+        self.orders.send(seconds).unwrap();
+    }
+
+    fn stop(self) {
+        drop(self.orders);
+        self.thread.join().unwrap();
+    }
 }

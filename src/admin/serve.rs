@@ -74,7 +74,7 @@ async fn connection(socket: TcpStream, answers: Arc<dyn Answer>) {
 fn respond(answers: &dyn Answer, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = readable.then(|| answers.answer(request.uri().path())).flatten();
-    let (status, media, text) = answer.unwrap_or((StatusCode::NOT_FOUND, TEXT, "not found\n".to_owned()));
+    let (status, media, text) = answer.unwrap_or_else(|| (StatusCode::NOT_FOUND, TEXT, "not found\n".to_owned()));
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));

@@ -122,9 +122,11 @@ fn domain(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn https_url(_: &mut SchemaGenerator) -> Schema {
-    let shape = r#"self.matches('^https://([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?([/?][!-"$-~]*)?$')"#;
-    let message = "must be an https URL without user and fragment, such as https://login.example.com/";
-    schema::text(512, &format!("{shape} && isURL(self)"), message)
+    let port = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]";
+    let host = "[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?";
+    let rest = "[/?]([A-Za-z0-9!$&'()*+,./:;=?@_~-]|%[0-9A-Fa-f][0-9A-Fa-f])*";
+    let rule = format!(r#"self.matches("^https://{host}(:({port}))?({rest})?$")"#);
+    schema::text(512, &rule, "must be an https URL with a host name, without user and fragment, such as https://login.example.com/")
 }
 
 fn audience(_: &mut SchemaGenerator) -> Schema {

@@ -17,7 +17,8 @@ pub struct Backend {
     /// The Service's port: its number (1 to 65535), such as 8080, or its name, such as http.
     pub port: Port,
 
-    /// The protocol spoken with the backend: http. Default: http; a Service port whose appProtocol is something else is refused.
+    /// The protocol spoken with the backend: http (HTTP/1.1 without TLS). Default: http, unless the Service port's appProtocol names
+    /// another protocol: then the rule answers 503 until this field says that http is right all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scheme")]
     pub scheme: Option<Scheme>,

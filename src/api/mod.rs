@@ -104,7 +104,7 @@ fn default_class() -> String {
 
 fn hosts(_: &mut SchemaGenerator) -> Schema {
     let label = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
-    let rule = format!("self.matches('^([*][.])?({label}[.])*{label}$') && !isIP(self)");
+    let rule = format!("self.matches('^([*][.]({label}[.])+|({label}[.])*){label}$') && !isIP(self)");
     let message = "must be a DNS name in lower case, such as api.example.com or *.example.com (one label), without port, path, IP \
                    address or trailing dot; leave hosts out to serve every host";
     schema::list(64, &schema::text(253, &rule, message))

@@ -36,15 +36,20 @@ pub(super) fn label(_: &mut SchemaGenerator) -> Schema {
     text(63, rule, "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit")
 }
 
-/// An absolute path in the one form that routing compares.
+/// An absolute path in the one form that routing compares: no escape of what needs none, none of a slash, a control, or what
+/// is not UTF-8.
 pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
-    let shape = r#"self.matches("^/([!$&-)+-:=@A-Z_a-z~]|%[0-9A-Fa-f][0-9A-Fa-f])*$")"#;
-    let canonical = "!(self + '/').matches('//.|/[.][.]?/|%2[fF]|%5[cC]') && !self.endsWith('//')";
-    let rule = format!("{shape} && {canonical}");
+    let ascii = "%(2[0235]|3[CcEeFf]|5[BbDdEe]|60|7[BbCcDd])";
+    let next = "%[89AaBb][0-9A-Fa-f]";
+    let two = "%([Cc][2-9A-Fa-f]|[Dd][0-9A-Fa-f])";
+    let three = format!("(%[Ee]0%[AaBb][0-9A-Fa-f]|%[Ee][Dd]%[89][0-9A-Fa-f]|%[Ee][1-9A-Ca-cEeFf]{next})");
+    let four = format!("(%[Ff]0%[9AaBb][0-9A-Fa-f]|%[Ff][1-3]{next}|%[Ff]4%8[0-9A-Fa-f]){next}");
+    let escapes = format!("{ascii}|({two}|{three}|{four}){next}");
+    let rule = format!(r#"self.matches("^/([!$&-)+-:=@A-Z_a-z~]|{escapes})*$") && !(self + '/').matches('//.|/[.][.]?/')"#);
     text(
         1024,
         &rule,
         "must be an absolute, canonical path such as /api/v1: begins with /, no * (a Prefix holds everything below it), no //, /./, /../, \
-         %2f, %5c, ;, ? or #, and what is not an ASCII path character percent-encoded",
+         %2f, %5c, ;, ? or #, and percent-encoded (as UTF-8) where, and only where, a character cannot stand for itself",
     )
 }

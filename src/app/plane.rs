@@ -14,7 +14,7 @@ use prometheus_client::collector::Collector;
 use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread};
 use tokio::{
     net::TcpListener,
-    runtime::{Handle, Runtime},
+    runtime::{self, Handle},
     sync::watch,
 };
 
@@ -38,8 +38,12 @@ pub(super) struct Defaults {
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
 
-pub(super) fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(CONTROL_THREADS).thread_name("control").enable_all().build()
+/// Runs `work` on the control plane's own runtime. What is still under way there afterwards (a name lookup, say) is left behind.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(CONTROL_THREADS).thread_name("control").enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 impl Plane {
@@ -109,8 +113,7 @@ fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Colle
         false => AccessLog::off(),
     };
     let via = format!("portcullis-{:016x}", random()?);
-    let settings =
-        Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
+    let settings = Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
     Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 pub(super) fn run(args: Run) -> Result<ExitCode, Error> {
     plane::init_log(&args.gateway)?;
-    plane::runtime()?.block_on(serve(args))
+    plane::block_on(serve(args))
 }
 
 async fn serve(args: Run) -> Result<ExitCode, Error> {

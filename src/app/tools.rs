@@ -28,7 +28,7 @@ pub(super) fn tenant(args: &Tenant) -> Result<ExitCode, Error> {
         Some(file) => fs::write(file, tenant.ca_pem())?,
         None => print!("{}", tenant.ca_pem()),
     }
-    plane::runtime()?.block_on(async {
+    plane::block_on(async {
         let listener = bind(args.listen).await?;
         eprintln!("{} on {}", tenant.issuer(), listener.local_addr()?);
         Arc::new(tenant).serve(listener).await;
@@ -37,7 +37,7 @@ pub(super) fn tenant(args: &Tenant) -> Result<ExitCode, Error> {
 }
 
 pub(super) fn echo(args: &Echo) -> Result<ExitCode, Error> {
-    plane::runtime()?.block_on(async {
+    plane::block_on(async {
         let listener = bind(args.listen).await?;
         Arc::new(demo::Echo::default()).serve(listener).await;
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,6 @@
 //! Tools: one file a verb.
 
+pub mod check;
 pub mod crd;
+pub mod documents;
 pub mod offline;

@@ -41,7 +41,7 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
     let refresh = report.keep(duration("jwksCacheDuration", auth.jwks_cache_duration.as_ref(), REFRESH));
     let max_staleness = report.keep(duration("jwksMaxStaleness", auth.jwks_max_staleness.as_ref(), STALENESS));
     let leeway = report.keep(duration("leeway", auth.leeway.as_ref(), LEEWAY));
-    let (issuer, jwks_url) = report.keep(source(domain?, issuer?, jwks_url?))?;
+    let (issuer, jwks_url) = report.keep(source(domain?.as_deref(), issuer?, jwks_url?))?;
     let checks = Checks {
         algorithm: algorithm(auth.alg),
         issuer,
@@ -59,7 +59,7 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
 fn domain(auth: &Auth0) -> Result<Option<String>, Problem> {
     let Some(text) = auth.domain.as_deref() else { return Ok(None) };
     let want = "must be the tenant's public DNS name, such as TENANT.eu.auth0.com";
-    let wrong = || Problem::invalid("spec.auth0.domain", format_args!("{want}, not {}", field::quote(&text)));
+    let wrong = || Problem::invalid("spec.auth0.domain", format_args!("{want}, not {}", field::quote(text)));
     issuer::domain(text).map(Some).ok_or_else(wrong)
 }
 
@@ -67,15 +67,15 @@ fn url<'a>(field: &str, text: Option<&'a str>) -> Result<Option<&'a str>, Proble
     match text {
         Some(text) if !is_https_url(text) => {
             let want = "must be an https URL without user and fragment, such as https://login.example.com/";
-            Err(Problem::invalid(field, format_args!("{want}, not {}", field::quote(&text))))
+            Err(Problem::invalid(field, format_args!("{want}, not {}", field::quote(text))))
         }
         sound => Ok(sound),
     }
 }
 
 /// The issuer, and the URL of its keys.
-fn source(domain: Option<String>, issuer: Option<&str>, jwks_url: Option<&str>) -> Result<(String, String), Problem> {
-    let from_domain = |path| domain.as_ref().map(|domain| format!("https://{domain}/{path}"));
+fn source(domain: Option<&str>, issuer: Option<&str>, jwks_url: Option<&str>) -> Result<(String, String), Problem> {
+    let from_domain = |path| domain.map(|domain| format!("https://{domain}/{path}"));
     let issuer = issuer.map(str::to_owned).or_else(|| from_domain(""));
     let jwks_url = jwks_url.map(str::to_owned).or_else(|| from_domain(".well-known/jwks.json"));
     let missing = "is required, such as TENANT.eu.auth0.com; or, for an issuer other than Auth0, both issuer and jwksUrl";
@@ -123,5 +123,52 @@ fn algorithm(alg: api::Alg) -> Algorithm {
         api::Alg::ES256 => Algorithm::ES256,
         api::Alg::ES384 => Algorithm::ES384,
         api::Alg::EdDSA => Algorithm::EdDSA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pem(is_authority: bool) -> String {
+        let mut params = rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
+        if is_authority {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    fn block(ca_bundle: &str) -> Auth0 {
+        serde_json::from_value(serde_json::json!({"domain": "T.auth0.com", "audience": ["a"], "caBundle": ca_bundle})).unwrap()
+    }
+
+    #[test]
+    fn a_private_authority_is_part_of_the_key_source() {
+        let bundle = format!("# comment\n{}{}", pem(true), pem(true));
+        let mut report = Report::default();
+        let auth = compile(&block(&bundle), &mut report).unwrap();
+        assert_eq!(auth.provider.id.ca_bundle.as_deref(), Some(bundle.as_str()));
+        assert_eq!(&*auth.provider.id.jwks_url, "https://t.auth0.com/.well-known/jwks.json");
+        assert_eq!(report, Report::default());
+    }
+
+    #[test]
+    fn a_bundle_that_trusts_nobody_is_refused() {
+        let wrap = |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+        let large = format!("{}{}", pem(true), "#".repeat(MAX_CA_BUNDLE));
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        for bundle in ["", "no PEM", &key, &wrap("AAAA"), &wrap("*"), &wrap(""), "-----BEGIN CERTIFICATE-----", &large] {
+            let mut report = Report::default();
+            assert_eq!(compile(&block(bundle), &mut report), None, "{bundle}");
+            assert!(report.accepted("").message.starts_with("spec.auth0.caBundle: must "), "{report:?}");
+        }
+    }
+
+    #[test]
+    fn every_algorithm_is_the_one_of_its_name() {
+        for name in Algorithm::ALL.map(Algorithm::as_str) {
+            let alg = serde_json::from_value(serde_json::json!(name)).unwrap();
+            assert_eq!(Some(algorithm(alg)), Algorithm::from_name(name));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From a backend reference to the Service port it names.
 
 use super::{
+    field::quote,
     inputs::{ServiceObject, ServicePort},
     report::Problem,
     verdict::Reason,
@@ -60,7 +61,7 @@ fn find_port<'a>(service: &'a ServiceObject, wanted: &Port) -> Option<&'a Servic
 fn no_port(field: &str, service: &ServiceObject, wanted: &Port) -> Problem {
     let wanted = match wanted {
         Port::Number(number) => number.to_string(),
-        Port::Name(name) => super::field::quote(name),
+        Port::Name(name) => quote(name),
     };
     let known: Vec<_> = service.ports.iter().map(|port| format!("{} {}", port.number, port.name).trim_end().to_owned()).collect();
     let what = format!("Service {}/{} has no TCP port {wanted}; it has: {}", service.namespace, service.name, known.join(", "));

@@ -86,13 +86,15 @@ impl<'a> Entry<'a> {
     pub(super) fn serves(&self) -> String {
         let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
         let rules = self.resource.rules.len();
-        format!("{rules} {} served on {}", if rules == 1 { "rule is" } else { "rules are" }, hosts.join(", "))
+        format!("{rules} {} on {}", if rules == 1 { "rule" } else { "rules" }, hosts.join(", "))
     }
 
-    /// The hosts it holds: a guess is no claim.
-    pub(super) fn held(&self) -> impl Iterator<Item = &HostPattern> {
-        let guessed = |host: &HostPattern| self.resource.wishes.iter().any(|wish| wish.guessed && wish.pattern == *host);
-        self.hosts.iter().filter(move |host| !guessed(host))
+    /// The hosts it holds: a guess is no claim, and stands alone.
+    pub(super) fn held(&self) -> &[HostPattern] {
+        match self.resource.wishes.iter().any(|wish| wish.guessed) {
+            true => &[],
+            false => &self.hosts,
+        }
     }
 }
 
@@ -156,7 +158,9 @@ impl<'a> Table<'a> {
             }
         }
         let holder = self.builder.add(host, kind, path, route)?;
-        Some(Overlap::new(route, &holder, &format!("{kind:?} {path} of {host}", path = path.as_str())))
+        // What is made out of a broken object may well name a place twice.
+        let salvaged = holder.plan == route.plan && matches!(route.plan, Plan::Refuse(_));
+        (!salvaged).then(|| Overlap::new(route, &holder, &format!("{kind:?} {path} of {host}", path = path.as_str())))
     }
 }
 
@@ -193,11 +197,8 @@ impl Overlap {
         let part = if whole { "" } else { " for the methods they share" };
         let open = if is_public(holder) && !is_public(route) { ", which is Public" } else { "" };
         let message = match own {
-            true => format!(
-                "rule {}: {place} is served by rule {}{part}{open}; each path, pathType and method once",
-                route.id.rule, holder.id.rule
-            ),
-            false => format!("rule {}: {place} is served by the older {}{part}{open}", route.id.rule, holder.id),
+            true => format!("{}: {place} is served by {}{part}{open}; each path, pathType and method once", route.id.rule, holder.id.rule),
+            false => format!("{}: {place} is served by the older {}{part}{open}", route.id.rule, holder.id),
         };
         Self { whole, own, message }
     }
@@ -217,7 +218,7 @@ impl Protected {
         })?;
         let (rule, host, path) = (&self.route.id.rule, &self.host, self.path.as_str());
         Some(format!(
-            "warning: rule {rule} protects {path} of {host} alone; {path}/ is public through {public}; use pathType Prefix to protect both"
+            "warning: {rule} protects {path} of {host} alone; {path}/ is public through {public}; use pathType Prefix to protect both"
         ))
     }
 }

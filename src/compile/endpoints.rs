@@ -120,11 +120,7 @@ mod tests {
                 json!([v4(&[("10.0.0.1", draining.clone()), ("10.0.0.2", ready.clone())])]),
                 vec!["10.0.0.2:8080"],
             ),
-            (
-                "K17 draining when nothing else is left",
-                json!([v4(&[("10.0.0.1", draining), ("10.0.0.2", dead.clone())])]),
-                vec!["10.0.0.1:8080"],
-            ),
+            ("K17 draining when nothing else is left", json!([v4(&[("10.0.0.1", draining), ("10.0.0.2", dead)])]), vec!["10.0.0.1:8080"]),
             ("terminating and not serving", json!([v4(&[("10.0.0.1", json!({"ready": false, "terminating": true}))])]), vec![]),
             ("serving is not ready", json!([v4(&[("10.0.0.1", json!({"ready": false, "serving": true}))])]), vec![]),
             ("another port's name", json!([slice("IPv4", &json!([{"name": "grpc", "port": 9}]), &[("10.0.0.1", ready.clone())])]), vec![]),

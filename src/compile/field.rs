@@ -2,7 +2,8 @@
 
 use super::report::Problem;
 use crate::{api, routing::CanonicalPath};
-use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
+use serde_json::Value;
+use std::{ops::RangeInclusive, time::Duration};
 
 const MAX_PATH: usize = 1024;
 
@@ -17,7 +18,10 @@ pub(super) fn duration(
     let parsed = value.parse().map_err(|error| Problem::invalid(field, error))?;
     match bounds.contains(&parsed) {
         true => Ok(parsed),
-        false => Err(Problem::invalid(field, format_args!("must be from {:?} to {:?}, not {}", bounds.start(), bounds.end(), value.0))),
+        false => Err(Problem::invalid(
+            field,
+            format_args!("must be from {} to {}, not {}", human(*bounds.start()), human(*bounds.end()), quote(&value.0)),
+        )),
     }
 }
 
@@ -43,14 +47,13 @@ pub(super) fn path(field: &str, text: &str) -> Result<CanonicalPath<'static>, Pr
 
 pub(super) fn readable_path(text: &str) -> Option<CanonicalPath<'static>> {
     let dots = |segment: &str| matches!(segment, "." | "..");
-    let inner_empty = text.contains("//");
-    if text.len() > MAX_PATH || inner_empty || text.contains([';', '*', '?', '#']) || text.split('/').any(dots) {
+    if text.len() > MAX_PATH || text.contains("//") || text.contains([';', '*', '?', '#']) || text.split('/').any(dots) {
         return None;
     }
     let path = CanonicalPath::parse(text).ok()?;
     // `/%2e%2e/x` says one thing and means another.
-    let same_depth = path.as_str().matches('/').count() == text.matches('/').count();
-    same_depth.then(|| path.into_owned())
+    let shape = |path: &str| (path.matches('/').count(), path.ends_with('/'));
+    (shape(path.as_str()) == shape(text)).then(|| path.into_owned())
 }
 
 /// Whether `name` is a DNS label in lower case.
@@ -59,12 +62,30 @@ pub(super) fn is_label(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// How a wrong value is quoted: short.
-pub(super) fn quote(value: &impl Debug) -> String {
-    let text = format!("{value:?}");
+/// How a wrong text is quoted: short.
+pub(super) fn quote(text: &str) -> String {
+    shorten(format!("{text:?}"))
+}
+
+/// How any wrong value is shown.
+pub(super) fn show(value: &Value) -> String {
+    shorten(value.to_string())
+}
+
+fn shorten(text: String) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
+    }
+}
+
+/// A bound as its author would write it.
+fn human(duration: Duration) -> String {
+    match (duration.as_secs(), duration.subsec_millis()) {
+        (0, millis) if millis > 0 => format!("{millis}ms"),
+        (seconds, _) if seconds >= 3600 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        (seconds, _) if seconds >= 60 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (seconds, _) => format!("{seconds}s"),
     }
 }
 
@@ -112,7 +133,7 @@ mod tests {
         };
         assert_eq!(read(None), Ok(Duration::from_secs(30)));
         assert_eq!(read(Some("3s")), Ok(Duration::from_secs(3)));
-        assert_eq!(read(Some("0s")).unwrap_err().message, "spec.timeout: must be from 1ms to 3600s, not 0s");
+        assert_eq!(read(Some("0s")).unwrap_err().message, "spec.timeout: must be from 1ms to 1h, not \"0s\"");
         for wrong in ["", "3", "-3s", "2h", "1s-1s", "99999999999999999999h"] {
             assert!(read(Some(wrong)).is_err(), "{wrong}");
         }

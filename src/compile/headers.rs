@@ -14,20 +14,22 @@ const MAX_HEADERS: usize = 32;
 const MAX_NAME: usize = 64;
 
 /// Every header that `spec` names for claims, as far as it can be read: a broken object must not stop its namespace from
-/// removing what clients forge (J105).
+/// removing what clients forge (J105). Not the header of its own token: a rule that names it refuses.
 pub(super) fn named(spec: &Value) -> Vec<HeaderName> {
+    let token = spec.pointer("/token/header").and_then(Value::as_str);
     let rules = spec.get("rules").and_then(Value::as_array).into_iter().flatten();
     let lists = std::iter::once(spec).chain(rules).filter_map(|level| level.get("claimHeaders")?.as_array());
-    lists.flatten().filter_map(|entry| header_name(entry.get("header")?.as_str()?)).collect()
+    let names = lists.flatten().filter_map(|entry| entry.get("header")?.as_str());
+    names.filter(|name| token.is_none_or(|token| !token.eq_ignore_ascii_case(name))).filter_map(header_name).collect()
 }
 
 /// Compiles one `claimHeaders` list. `None` when a header of it would be missing.
 pub(super) fn compile(field: &str, list: &[api::ClaimHeader], token: &HeaderName, report: &mut Report) -> Option<Vec<ClaimHeader>> {
-    let mut headers: Vec<ClaimHeader> = Vec::with_capacity(list.len());
-    let mut sound = list.len() <= MAX_HEADERS;
-    if !sound {
+    if list.len() > MAX_HEADERS {
         report.invalid(Problem::invalid(field, format_args!("must have at most {MAX_HEADERS} entries, not {}", list.len())));
+        return None;
     }
+    let (mut headers, mut sound): (Vec<ClaimHeader>, _) = (Vec::with_capacity(list.len()), true);
     for (index, entry) in list.iter().enumerate() {
         match compile_one(&format!("{field}[{index}]"), entry, token, &headers) {
             Ok(header) => headers.push(header),
@@ -41,9 +43,9 @@ pub(super) fn compile(field: &str, list: &[api::ClaimHeader], token: &HeaderName
 }
 
 /// The endpoint's headers, and the rule's: the rule's win where both name one.
-pub(super) fn merge(endpoint: &[ClaimHeader], rule: Vec<ClaimHeader>) -> Vec<ClaimHeader> {
+pub(super) fn merge(endpoint: &[ClaimHeader], rule: &[ClaimHeader]) -> Vec<ClaimHeader> {
     let kept = endpoint.iter().filter(|header| !rule.iter().any(|other| other.header == header.header));
-    kept.cloned().chain(rule.iter().cloned()).collect()
+    kept.chain(rule).cloned().collect()
 }
 
 fn compile_one(field: &str, entry: &api::ClaimHeader, token: &HeaderName, others: &[ClaimHeader]) -> Result<ClaimHeader, Problem> {

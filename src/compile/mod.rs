@@ -62,9 +62,11 @@ pub struct Outcome {
     pub generation: i64,
     /// `Accepted` and `ResolvedRefs`, always both, in this order.
     pub verdicts: [Verdict; 2],
-    /// The hosts this object serves (owned by its namespace), in spec order; `*` when it names none.
+    /// The hosts this object serves (owned by its namespace), in spec order; `*` when it names none. A host that is only where a
+    /// broken object's rules refuse is not among them: there is nothing to claim.
     pub hosts: Vec<String>,
-    /// Where its keys come from, when its auth block could be compiled.
+    /// Where its keys come from, when its auth block is sound, a rule needs a token, and it serves a host. Always one of
+    /// `Compiled::providers`.
     pub provider: Option<ProviderId>,
 }
 
@@ -127,7 +129,7 @@ fn outcome(entry: &Entry<'_>) -> Outcome {
     Outcome {
         generation: entry.object.generation,
         verdicts: [report.accepted(&entry.serves()), report.resolved_refs()],
-        hosts: entry.held().map(ToString::to_string).collect(),
+        hosts: entry.held().iter().map(ToString::to_string).collect(),
         provider: provider(entry).map(|provider| provider.id.clone()),
     }
 }
@@ -135,3 +137,6 @@ fn outcome(entry: &Entry<'_>) -> Outcome {
 fn object_ref(object: &EndpointObject) -> ObjectRef {
     ObjectRef { namespace: object.namespace.clone(), name: object.name.clone(), uid: object.uid.clone() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,9 @@ use std::fmt::Display;
 /// A verdict's message is no longer than this, in bytes.
 const MAX_MESSAGE: usize = 1024;
 
+/// More sentences than a message holds are not kept.
+const MAX_SENTENCES: usize = 64;
+
 /// One thing that is wrong: a sentence that names the field and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -87,7 +90,7 @@ fn severity(reason: Reason) -> u8 {
 }
 
 fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
-    if !list.contains(&item) {
+    if list.len() < MAX_SENTENCES && !list.contains(&item) {
         list.push(item);
     }
 }

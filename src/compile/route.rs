@@ -46,7 +46,6 @@ pub(super) struct Shared<'a> {
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_METHODS: usize = 16;
 
 /// Compiles the rule at `index`; `raw` is the same rule as it is stored.
 pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: &Value, report: &mut Report) -> Rule {
@@ -98,7 +97,7 @@ impl RuleCompiler<'_> {
             } else {
                 "must be a DNS label: lower-case letters, digits and -"
             };
-            report.invalid(Problem::invalid(&self.at("name"), format_args!("{} {what}", field::quote(&name))));
+            report.invalid(Problem::invalid(&self.at("name"), format_args!("{} {what}", field::quote(name))));
         }
         rule_name(Some(name).filter(|_| !earlier), index)
     }
@@ -119,7 +118,7 @@ impl RuleCompiler<'_> {
     fn methods(&self) -> Result<Vec<Method>, Problem> {
         let names = &self.rule.methods;
         let methods: Vec<_> = names.iter().filter_map(|name| salvage::method(name)).collect();
-        match methods.len() == names.len() && names.len() <= MAX_METHODS {
+        match methods.len() == names.len() && names.len() <= salvage::MAX_METHODS {
             true => Ok(methods),
             false => Err(Problem::invalid(
                 &self.at("methods"),
@@ -164,7 +163,7 @@ impl RuleCompiler<'_> {
         let headers = headers.ok_or(Refusal::InvalidSpec);
         match self.rule.access {
             api::Access::Public => self.public(report).and_then(|public| headers.map(|_| public)),
-            api::Access::Token => self.token(lines, headers?),
+            api::Access::Token => self.token(lines, &headers?),
         }
     }
 
@@ -177,7 +176,7 @@ impl RuleCompiler<'_> {
         Ok(Access::Public(Public::declared()))
     }
 
-    fn token(&self, lines: Option<Vec<Line>>, headers: Vec<ClaimHeader>) -> Result<Access, Refusal> {
+    fn token(&self, lines: Option<Vec<Line>>, headers: &[ClaimHeader]) -> Result<Access, Refusal> {
         let auth = self.shared.auth.as_ref().ok_or(Refusal::InvalidAuth)?;
         let (common, own) = self.shared.require.as_ref().zip(lines).ok_or(Refusal::InvalidAuth)?;
         let common_headers = self.shared.claim_headers.as_deref().ok_or(Refusal::InvalidSpec)?;

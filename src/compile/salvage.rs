@@ -8,6 +8,7 @@ use super::{field, host::Wish, inputs::EndpointObject, report::Problem};
 use crate::routing::{CanonicalPath, HostPattern, PathKind};
 use http::Method;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// Where a rule stands: each of its method sets (an empty one: every method) at each of its spots.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub(super) struct Place {
     pub(super) spots: Vec<(PathKind, CanonicalPath<'static>)>,
     pub(super) methods: Vec<Vec<Method>>,
 }
+
+pub(super) const MAX_METHODS: usize = 16;
 
 /// A rule names them one by one where another rule's named methods would win against a rule without any.
 pub(super) const COMMON_METHODS: [Method; 7] =
@@ -31,16 +34,19 @@ pub(super) struct Hosts {
     pub(super) named: bool,
 }
 
-/// Which hosts `object` names; without the field: `*`.
+/// Which hosts `object` names; a spec without the field names `*`.
 pub(super) fn hosts(object: &EndpointObject) -> Hosts {
+    if !object.spec.is_object() {
+        return Hosts { wishes: remembered(object), problems: vec![], named: false };
+    }
     let Some(entries) = object.spec.get("hosts") else {
         return Hosts { wishes: vec![wish(HostPattern::Any)], problems: vec![], named: true };
     };
-    let (mut wishes, mut problems) = (Vec::new(), Vec::new());
+    let (mut seen, mut wishes, mut problems) = (HashSet::new(), Vec::new(), Vec::new());
     for (index, entry) in entries.as_array().into_iter().flatten().enumerate() {
-        match entry.as_str().and_then(|host| HostPattern::parse(host).ok()).map(wish) {
-            Some(wish) if wishes.contains(&wish) => {}
-            Some(wish) => wishes.push(wish),
+        match entry.as_str().and_then(|host| HostPattern::parse(host).ok()) {
+            Some(pattern) if !seen.insert(pattern.clone()) => {}
+            Some(pattern) => wishes.push(wish(pattern)),
             None => problems.push(unreadable_host(index, entry)),
         }
     }
@@ -50,7 +56,7 @@ pub(super) fn hosts(object: &EndpointObject) -> Hosts {
 
 fn unreadable_host(index: usize, entry: &Value) -> Problem {
     let want = "must be a DNS name such as api.example.com, or *.example.com for one label";
-    Problem::invalid(&format!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::quote(entry)))
+    Problem::invalid(&format!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::show(entry)))
 }
 
 fn remembered(object: &EndpointObject) -> Vec<Wish> {
@@ -115,7 +121,7 @@ fn kinds(rule: &Value) -> &'static [PathKind] {
 fn methods(value: Option<&Value>) -> Vec<Vec<Method>> {
     let Some(value) = value else { return vec![vec![]] };
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let read: Vec<_> = items.iter().filter_map(|item| method(item.as_str()?)).collect();
+    let read: Vec<_> = items.iter().take(MAX_METHODS).filter_map(|item| method(item.as_str()?)).collect();
     match !read.is_empty() && read.len() == items.len() {
         true => vec![read],
         false => vec![read.into_iter().chain(COMMON_METHODS).collect(), vec![]],

@@ -60,7 +60,7 @@ fn field_path(path: &serde_ignored::Path<'_>) -> String {
 fn quote_key(key: &str) -> String {
     match key.bytes().all(|b| b.is_ascii_alphanumeric()) {
         true => key.to_owned(),
-        false => quote(&key),
+        false => quote(key),
     }
 }
 

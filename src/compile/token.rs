@@ -44,7 +44,7 @@ pub(super) fn compile(token: &Token, report: &mut Report) -> Option<Credentials>
 fn header(text: &str) -> Result<HeaderName, Problem> {
     let name = HeaderName::from_bytes(text.as_bytes()).ok().filter(|name| text.len() <= 64 && !is_taken(name.as_str()));
     let want = "must be a header that may carry a token, such as Authorization or X-Access-Token";
-    name.ok_or_else(|| Problem::invalid("spec.token.header", format_args!("{want}, not {}", field::quote(&text))))
+    name.ok_or_else(|| Problem::invalid("spec.token.header", format_args!("{want}, not {}", field::quote(text))))
 }
 
 fn is_taken(name: &str) -> bool {
@@ -60,7 +60,7 @@ fn cookie(text: Option<&str>) -> Result<Option<Arc<str>>, Problem> {
         true => Ok(Some(text.into())),
         false => Err(Problem::invalid(
             "spec.token.cookie",
-            format_args!("must be the name of a cookie, such as access_token, not {}", field::quote(&text)),
+            format_args!("must be the name of a cookie, such as access_token, not {}", field::quote(text)),
         )),
     }
 }

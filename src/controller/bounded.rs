@@ -105,3 +105,6 @@ impl fmt::Debug for Lively {
         f.debug_struct("Lively").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,43 @@ fn reference(object: &ObjectRef) -> ObjectReference {
         ..ObjectReference::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::{
+        apimachinery::pkg::apis::meta::v1::{Condition, Time},
+        jiff::Timestamp,
+    };
+
+    fn status(ready: Option<(&str, &str)>) -> ProtectedEndpointStatus {
+        let condition = |(status, reason): (&str, &str)| Condition {
+            type_: "Ready".to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: "ä".repeat(900),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            observed_generation: None,
+        };
+        ProtectedEndpointStatus { conditions: ready.map(condition).into_iter().collect(), ..ProtectedEndpointStatus::default() }
+    }
+
+    #[test]
+    fn an_event_for_each_turn_of_ready_and_for_nothing_else() {
+        let cases = [
+            ("the first success", None, ("True", "Ready"), Some("Ready")),
+            ("still good", Some(("True", "Ready")), ("True", "Ready"), None),
+            ("on its way", None, ("Unknown", "NeverFetched"), None),
+            ("not yet everywhere", Some(("True", "Ready")), ("False", "Pending"), None),
+            ("a failure", Some(("True", "Ready")), ("False", "HostOwned"), Some("HostOwned")),
+            ("the same failure", Some(("False", "HostOwned")), ("False", "HostOwned"), None),
+            ("another failure", Some(("False", "Pending")), ("False", "FetchFailed"), Some("FetchFailed")),
+            ("healed", Some(("False", "FetchFailed")), ("True", "Ready"), Some("Ready")),
+        ];
+        for (name, before, after, want) in cases {
+            let event = turn(&status(before), &status(Some(after)));
+            assert_eq!(event.as_ref().map(|event| event.reason.as_str()), want, "{name}");
+            assert!(event.is_none_or(|event| event.note.is_some_and(|note| note.len() <= LONGEST_NOTE)), "{name}");
+        }
+    }
+}

@@ -22,12 +22,14 @@ mod raw;
 mod replica;
 mod replicas;
 mod report;
+mod sink;
 mod status;
 mod supervise;
 mod table;
 mod throttle;
 mod trim;
 mod watch;
+mod write;
 
 pub use self::health::{Counters, Health, Heard};
 

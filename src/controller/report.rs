@@ -6,79 +6,52 @@
 
 use super::{
     Shared,
-    events::Events,
-    health::count,
-    raw::{API_VERSION, KIND, RawEndpoint},
-    replica::MANAGER,
+    raw::RawEndpoint,
     replicas::Replicas,
     status::{self, Known, Programmed},
     throttle::Throttle,
     watch,
+    write::{Held, Write, Writer},
 };
-use crate::{
-    api::ProtectedEndpointStatus,
-    compile::{ObjectRef, Outcome},
-    jwks::KeyState,
-};
+use crate::{api::ProtectedEndpointStatus, compile::Outcome, jwks::KeyState};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
-use kube::{
-    Api, Error,
-    api::{Patch, PatchParams},
-    runtime::reflector::ObjectRef as StoreKey,
-};
-use serde_json::json;
+use kube::{Api, runtime::reflector::ObjectRef as StoreKey};
 use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 const PER_SECOND: u32 = 20;
 const BURST: u32 = 200;
 const IN_FLIGHT: usize = 4;
-const DEADLINE: Duration = Duration::from_secs(10);
 /// Keys come and go, and Leases expire, without an event.
 const TICK: Duration = Duration::from_secs(5);
+/// The same while somebody may wait for the first keys of an issuer.
+const SHORT_TICK: Duration = Duration::from_secs(1);
 /// Lets the replicas tell what they have loaded, so that most changes are one write.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Between rounds while more is to be written than may be.
 const PACE: Duration = Duration::from_secs(1);
-const RETRY: Duration = Duration::from_secs(5);
-/// After a refusal that repeating will not change.
-const GIVE_UP: Duration = Duration::from_secs(60);
 
 pub(super) struct Reporter {
     shared: Shared,
-    events: Events,
+    writer: Writer,
     replicas: Arc<Replicas>,
     throttle: Throttle,
     /// By uid: the generation, and the resourceVersion at which this leader first saw it.
     first_seen: HashMap<String, (i64, u64)>,
+    /// Whether some object only waits for what is under way.
+    unsettled: bool,
     /// By uid: what keeps us from writing now.
     held: HashMap<String, Held>,
-}
-
-/// Why an object is not written now.
-#[derive(Debug)]
-enum Held {
-    /// The store still shows this resourceVersion, from which we have written (or tried in vain).
-    While(Option<String>),
-    Until(Instant),
-}
-
-/// One status to write.
-struct Write {
-    object: ObjectRef,
-    version: Option<String>,
-    before: ProtectedEndpointStatus,
-    after: ProtectedEndpointStatus,
 }
 
 // === impl Reporter ===
 
 impl Reporter {
     pub(super) fn new(shared: Shared) -> Self {
-        let events = Events::new(shared.client.clone(), &shared.config.pod, Arc::clone(&shared.health));
+        let writer = Writer::new(shared.clone());
         let throttle = Throttle::new(PER_SECOND, BURST, Instant::now());
-        Self { shared, events, replicas: Arc::default(), throttle, first_seen: HashMap::new(), held: HashMap::new() }
+        Self { shared, writer, replicas: Arc::default(), throttle, unsettled: false, first_seen: HashMap::new(), held: HashMap::new() }
     }
 
     /// Writes whenever this replica leads, until `stop`.
@@ -115,7 +88,7 @@ impl Reporter {
             tokio::select! {
                 changed = self.shared.in_service.changed() => if changed.is_err() { return },
                 () = self.replicas.changed.notified() => {}
-                () = sleep(TICK) => {}
+                () = sleep(if self.unsettled { SHORT_TICK } else { TICK }) => {}
             }
             sleep(SETTLE).await;
         }
@@ -127,8 +100,8 @@ impl Reporter {
         let planned = writes.len();
         writes.retain(|_| self.throttle.take(Instant::now()));
         let more = writes.len() < planned;
-        let this = &*self;
-        let done: Vec<_> = futures::stream::iter(writes).map(|write| this.write(write)).buffer_unordered(IN_FLIGHT).collect().await;
+        let writer = &self.writer;
+        let done: Vec<_> = futures::stream::iter(writes).map(|write| writer.write(write)).buffer_unordered(IN_FLIGHT).collect().await;
         self.held.extend(done.into_iter().flatten());
         more
     }
@@ -138,6 +111,7 @@ impl Reporter {
         let Some(in_service) = self.shared.in_service.borrow_and_update().clone() else { return Vec::new() };
         let objects = self.shared.stores.endpoints.state();
         self.forget_all_but(&objects);
+        self.unsettled = false;
         let addresses = self.addresses();
         let now = (self.shared.config.clock)();
         let mut writes: Vec<_> = objects
@@ -147,7 +121,7 @@ impl Reporter {
                 self.difference(raw, outcome, &addresses, now)
             })
             .collect();
-        writes.sort_by_cached_key(|write| (write.is_known(), write.object.clone()));
+        sort_by_urgency(&mut writes);
         writes
     }
 
@@ -157,8 +131,10 @@ impl Reporter {
             return None;
         }
         let before = raw.status();
-        let keys = outcome.provider.as_ref().map(|id| self.shared.live.keys.find(id).map_or_else(Arc::default, |keys| keys.state()));
+        // A source that serves no host is not fetched.
+        let keys = outcome.provider.as_ref().and_then(|id| self.shared.live.keys.find(id)).map(|keys| keys.state());
         let after = self.desired(raw, outcome, keys.as_deref(), &before, addresses, now);
+        self.unsettled |= status::condition(&after, "KeysReady").is_some_and(|keys| keys.status == "Unknown");
         let differs = !status::means_the_same(&after, &before);
         differs.then(|| Write { object: raw.reference(), version: raw.metadata.resource_version.clone(), before, after })
     }
@@ -195,11 +171,8 @@ impl Reporter {
     }
 
     fn is_held(&self, raw: &RawEndpoint) -> bool {
-        match self.held.get(&raw.reference().uid) {
-            None => false,
-            Some(Held::While(version)) => *version == raw.metadata.resource_version,
-            Some(Held::Until(time)) => Instant::now() < *time,
-        }
+        let held = self.held.get(&raw.reference().uid);
+        held.is_some_and(|held| held.holds(raw.metadata.resource_version.as_ref()))
     }
 
     fn forget_all_but(&mut self, objects: &[Arc<RawEndpoint>]) {
@@ -213,50 +186,11 @@ impl Reporter {
         let service = self.shared.stores.services.get(&StoreKey::<Service>::new(name).within(namespace));
         service.map(|service| addresses(&service)).unwrap_or_default()
     }
+}
 
-    /// Writes one status; what it returns keeps the object from being written again too soon.
-    async fn write(&self, write: Write) -> Option<(String, Held)> {
-        if !self.shared.health.leading.now() {
-            return None;
-        }
-        let api = Api::<RawEndpoint>::namespaced(self.shared.client.clone(), &write.object.namespace);
-        let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(write.patch()));
-        let answer = timeout(DEADLINE, api.patch_status(&write.object.name, &params, &patch)).await;
-        let uid = write.object.uid.clone();
-        match answer {
-            Ok(Ok(stored)) => {
-                count(&self.shared.health.counters.status_writes);
-                self.events.announce(&write.object, &write.before, &write.after).await;
-                // Where nothing changed no echo will come.
-                (stored.metadata.resource_version != write.version).then_some((uid, Held::While(write.version)))
-            }
-            Ok(Err(error)) => Some((uid, self.failed(&write, &error))),
-            Err(_) => Some((uid, self.late(&write))),
-        }
-    }
-
-    fn failed(&self, write: &Write, error: &Error) -> Held {
-        count(&self.shared.health.counters.status_errors);
-        let (namespace, name) = (&write.object.namespace, &write.object.name);
-        match error {
-            // The watch will tell what is newer.
-            Error::Api(status) if status.code == 409 || status.code == 404 => Held::While(write.version.clone()),
-            Error::Api(status) if status.code < 500 && status.code != 429 => {
-                tracing::warn!(namespace, name, %error, "the API server refused a status");
-                Held::Until(Instant::now() + GIVE_UP)
-            }
-            _ => {
-                tracing::debug!(namespace, name, %error, "a status could not be written");
-                Held::Until(Instant::now() + RETRY)
-            }
-        }
-    }
-
-    fn late(&self, write: &Write) -> Held {
-        count(&self.shared.health.counters.status_errors);
-        tracing::debug!(namespace = write.object.namespace, name = write.object.name, "a status was not written within {DEADLINE:?}");
-        Held::Until(Instant::now() + RETRY)
-    }
+/// Generation changes first, then by name.
+fn sort_by_urgency(writes: &mut [Write]) {
+    writes.sort_by_cached_key(|write| (write.is_known(), write.object.clone()));
 }
 
 async fn follow_replicas(shared: Shared, replicas: Arc<Replicas>) {
@@ -278,22 +212,5 @@ fn addresses(service: &Service) -> Vec<String> {
 /// The CRD's bound of status.addresses.
 const MOST_ADDRESSES: usize = 16;
 
-// === impl Write ===
-
-impl Write {
-    /// Whether the status speaks of this generation already.
-    fn is_known(&self) -> bool {
-        let generation = |status| status::condition(status, "Accepted").and_then(|c| c.observed_generation);
-        generation(&self.before) == generation(&self.after)
-    }
-
-    fn patch(&self) -> serde_json::Value {
-        let ObjectRef { namespace, name, .. } = &self.object;
-        json!({
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": {"namespace": namespace, "name": name, "resourceVersion": self.version},
-            "status": self.after,
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

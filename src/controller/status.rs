@@ -157,3 +157,6 @@ fn seconds(since_epoch: Duration) -> i64 {
 fn time(seconds: i64) -> Time {
     Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
 }
+
+#[cfg(test)]
+mod tests;

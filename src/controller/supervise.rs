@@ -2,7 +2,7 @@
 
 use super::health::{Health, count};
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -32,17 +32,19 @@ impl Default for Stop {
     }
 }
 
-/// Runs `task`, again after every panic, until it returns or it is time to stop and the task does not.
+/// Runs `task`, again after every panic, until it returns. Dropping this ends the task.
 pub(super) async fn supervise<F>(name: &'static str, health: Arc<Health>, stop: Stop, mut task: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    while let Err(error) = tokio::spawn(task()).await {
+    let mut running = JoinSet::new();
+    running.spawn(task());
+    while let Some(Err(error)) = running.join_next().await {
         count(&health.counters.task_panics);
         tracing::error!(name, %error, "a control-plane task failed; the table in service is not concerned; it starts again in {PAUSE:?}");
         tokio::select! {
             () = stop.wait() => return,
-            () = sleep(PAUSE) => {}
+            () = sleep(PAUSE) => drop(running.spawn(task())),
         }
     }
 }

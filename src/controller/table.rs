@@ -9,7 +9,8 @@ use super::{
     debounce::Debounce,
     health::{Health, count},
     raw::RawEndpoint,
-    watch::{Stores, service_of},
+    sink::service_of,
+    watch::Stores,
 };
 use crate::{
     compile::{self, Compiled, EndpointObject, Inputs, Loopback, ObjectRef, Outcome, Ownership, ServiceObject},

@@ -7,19 +7,19 @@ use super::{
     Config,
     backoff::Capped,
     bounded::{Pick, bounded},
-    changes::{Changes, ServiceKey},
+    changes::Changes,
     health::{Health, count},
     raw::RawEndpoint,
-    trim,
+    sink::{Endpoints, Services, Slices},
 };
 use futures::{StreamExt, future::join3};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
-        reflector::{Lookup, ObjectRef, Store, store::Writer},
+        reflector::{Store, store::Writer},
         watcher::{self, Event},
     },
 };
@@ -27,10 +27,7 @@ use serde::de::DeserializeOwned;
 use std::{
     fmt::Debug,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// Seconds until the server ends a watch. kube gives a silent one up 5 s later, so a dead one is noticed within 30 s (K06).
@@ -53,29 +50,6 @@ pub(super) struct Watches {
     endpoints: Endpoints,
     services: Services,
     slices: Slices,
-}
-
-#[derive(Debug)]
-struct Endpoints {
-    store: Writer<RawEndpoint>,
-    changes: Arc<Changes>,
-    class: String,
-    /// The highest version that has come, listed or watched.
-    newest: u64,
-    seen: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct Services {
-    store: Writer<Service>,
-    changes: Arc<Changes>,
-    own: Option<ServiceKey>,
-}
-
-#[derive(Debug)]
-struct Slices {
-    store: Writer<EndpointSlice>,
-    changes: Arc<Changes>,
 }
 
 // === impl Stores ===
@@ -162,101 +136,5 @@ fn log(kind: &str, error: &watcher::Error, again: bool) {
         tracing::debug!(%kind, %error, "watch failed again{hint}");
     } else {
         tracing::warn!(%kind, %error, "watch failed, trying again{hint}");
-    }
-}
-
-// === impl Endpoints ===
-
-impl Endpoints {
-    fn take(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) {
-        let Some(event) = self.of_class(event) else { return };
-        let matters = matters(&self.store.as_reader(), &event, RawEndpoint::compiles_like);
-        self.store.apply_watcher_event(&event);
-        let Some(matters) = matters else { return };
-        self.seen.store(self.newest, SeqCst);
-        if matters {
-            self.changes.table();
-        } else {
-            self.changes.other();
-        }
-    }
-
-    /// The event as this class sees it: an object that is, or has become, another class's is not there.
-    fn of_class(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) -> Option<Event<RawEndpoint>> {
-        Some(match event {
-            Event::Init => Event::Init,
-            Event::InitDone => Event::InitDone,
-            Event::InitApply(guard) => Event::InitApply(Some(self.open(guard)).filter(|raw| raw.is_of(&self.class))?),
-            Event::Delete(guard) => Event::Delete(self.open(guard)),
-            Event::Apply(guard) => match self.open(guard) {
-                raw if raw.is_of(&self.class) => Event::Apply(raw),
-                raw => Event::Delete(raw),
-            },
-        })
-    }
-
-    fn open(&mut self, guard: DeserializeGuard<RawEndpoint>) -> RawEndpoint {
-        if let Err(invalid) = &guard.0 {
-            let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
-            tracing::error!(?namespace, ?name, error = %invalid.error, "a stored ProtectedEndpoint cannot be read: it is refused");
-        }
-        let raw = RawEndpoint::from_guard(guard);
-        self.newest = self.newest.max(raw.version().unwrap_or_default());
-        raw
-    }
-}
-
-// === impl Services ===
-
-impl Services {
-    fn take(&mut self, event: Event<Service>) {
-        let own = self.own.as_ref().map(|(namespace, name)| (Some(namespace), Some(name)));
-        let is_own = |s: &Service| own == Some((s.metadata.namespace.as_ref(), s.metadata.name.as_ref()));
-        let event = event.modify(|service| trim::service(service, is_own(service)));
-        let matters = matters(&self.store.as_reader(), &event, PartialEq::eq);
-        self.store.apply_watcher_event(&event);
-        if matters == Some(true) {
-            self.changes.table();
-        }
-    }
-}
-
-// === impl Slices ===
-
-impl Slices {
-    fn take(&mut self, event: Event<EndpointSlice>) {
-        let event = event.modify(trim::slice);
-        match &event {
-            // The label may have named another Service before.
-            Event::Apply(slice) | Event::Delete(slice) => {
-                let old = self.store.as_reader().get(&ObjectRef::from_obj(slice));
-                self.store.apply_watcher_event(&event);
-                old.iter().map(AsRef::as_ref).chain([slice]).filter_map(service_of).for_each(|key| self.changes.endpoints(key));
-            }
-            Event::Init | Event::InitApply(_) => self.store.apply_watcher_event(&event),
-            Event::InitDone => {
-                self.store.apply_watcher_event(&event);
-                self.changes.all_endpoints();
-            }
-        }
-    }
-}
-
-/// The Service that a slice belongs to.
-pub(super) fn service_of(slice: &EndpointSlice) -> Option<ServiceKey> {
-    Some((slice.metadata.namespace.clone()?, slice.labels().get(trim::SERVICE_NAME)?.clone()))
-}
-
-/// Whether an event changes what the table is made of; `None` while a list is still coming in.
-fn matters<K>(store: &Store<K>, event: &Event<K>, same: impl Fn(&K, &K) -> bool) -> Option<bool>
-where
-    K: Lookup<DynamicType = ()> + Resource<DynamicType = ()> + Clone + 'static,
-{
-    match event {
-        Event::Init | Event::InitApply(_) => None,
-        // What a relist left out was deleted meanwhile: only compiling tells.
-        Event::InitDone => Some(true),
-        Event::Apply(object) => Some(store.get(&ObjectRef::from_obj(object)).is_none_or(|old| !same(&old, object))),
-        Event::Delete(object) => Some(store.get(&ObjectRef::from_obj(object)).is_some()),
     }
 }

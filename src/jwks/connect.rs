@@ -118,3 +118,32 @@ fn refused(error: &dyn std::error::Error, code: FetchError) -> FetchError {
     tracing::debug!(error = %error, %code, "no connection to the issuer");
     code
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_is_trusted_alone_and_without_one_somebody_is() {
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(bundle_roots("").unwrap_err(), FetchError::Tls);
+        assert_eq!(bundle_roots(pem).unwrap_err(), FetchError::Tls);
+        assert!(system_roots().len() > 10);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_gives_way_to_the_next() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let good = listener.local_addr().unwrap();
+        assert_eq!(connect_to_any(&[refusing, good]).await.unwrap().peer_addr().unwrap(), good);
+        assert_eq!(connect_to_any(&[refusing]).await.unwrap_err(), FetchError::Connect);
+    }
+
+    #[cfg(feature = "controller")]
+    #[test]
+    fn a_bundle_adds_nothing_to_itself() {
+        let pem = crate::demo::Authority::new().unwrap().pem();
+        assert_eq!(bundle_roots(&pem).unwrap().len(), 1);
+    }
+}

@@ -34,13 +34,13 @@ pub async fn exchange<B>(
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
-    let uri = request.uri().clone();
+    let host = request.uri().host().unwrap_or_default().to_owned();
     let result = tokio::time::timeout(DEADLINE, async {
         let (request, host, port) = prepare(request)?;
         let stream = connector.connect(&host, port, ca_bundle).await?;
         send(stream, request, max_body).await
     });
-    result.await.unwrap_or(Err(FetchError::Timeout)).inspect_err(|error| tracing::debug!(%uri, %error, "exchange failed"))
+    result.await.unwrap_or(Err(FetchError::Timeout)).inspect_err(|error| tracing::debug!(host, %error, "exchange failed"))
 }
 
 /// Origin form and the headers every request has.
@@ -65,7 +65,7 @@ async fn send<B>(stream: TlsStream, request: Request<B>, max_body: usize) -> Res
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
-    let handshake = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
+    let handshake = http1::Builder::new().max_header_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
     // The connection lives as long as this future and no longer. It may end before the body it has delivered is read.
     let drive = async {

@@ -144,6 +144,7 @@ impl<F: Fetch> Refresh<F> {
     fn fail(&mut self, failure: &FetchFailure) -> Outcome {
         self.failures = self.failures.saturating_add(1);
         tracing::warn!(provider = %self.id, error = %failure.error, failures = self.failures, "keys could not be fetched");
+        // Unknown keys wait as long; `Outcome::delay` bounds it again, should the interval be shortened meanwhile.
         let retry_after = failure.retry_after.map(|asked| asked.min(*self.interval.borrow()));
         self.keys.fetch_failed(failure.error, retry_after.map(|pause| Instant::now() + pause), &self.served);
         Outcome::Failed { in_row: self.failures, retry_after }

@@ -18,6 +18,8 @@ use std::{iter, ops::RangeInclusive};
 type Reason = &'static str;
 type Keys = Vec<(Algorithm, ParsedPublicKey)>;
 
+/// The members that are read. The rest, private numbers above all, is dropped first: nothing in it can leak or spoil a good key.
+const MEMBERS: [&str; 11] = ["kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e", "k"];
 const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256),
     (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384),
@@ -35,7 +37,10 @@ const SMALL_PRIMES: [u32; 38] = [
 const SEC1_UNCOMPRESSED: u8 = 4;
 
 /// Parses the key once for every algorithm it may serve: those of its type and curve, or of these the one that its `alg` names.
-pub(super) fn parse(jwk: Value) -> Result<Keys, Reason> {
+pub(super) fn parse(mut jwk: Value) -> Result<Keys, Reason> {
+    if let Value::Object(members) = &mut jwk {
+        members.retain(|name, _| MEMBERS.contains(&name.as_str()));
+    }
     let jwk: Jwk = serde_json::from_value(jwk).map_err(|_| "not a JWK, or a member has the wrong type")?;
     check_purpose(&jwk.common)?;
     let mut keys = match &jwk.algorithm {
@@ -91,7 +96,8 @@ fn is_roca(modulus: &[u8]) -> bool {
     })
 }
 
-/// An even exponent has no inverse, and 1 makes every message its own signature. Above 32 bits aws-lc refuses to verify.
+/// An even exponent has no inverse, and 1 makes every message its own signature. No issuer needs a long one, which costs time at each
+/// verification.
 fn check_exponent(exponent: &[u8]) -> Result<(), Reason> {
     if is_even(exponent) || exponent == [1] || exponent.len() > 4 {
         return Err("an RSA exponent is odd, at least 3 and below 2^32");

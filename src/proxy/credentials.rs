@@ -115,7 +115,7 @@ fn lists_bearer(value: &str) -> bool {
 }
 
 fn find_cookie(name: &str, headers: &HeaderMap) -> Result<Option<String>, Rejection> {
-    let mut found = headers.get_all(COOKIE).iter().flat_map(|line| cookies(line)).filter(|pair| is_named(pair, name));
+    let mut found = headers.get_all(COOKIE).iter().flat_map(cookies).filter(|pair| is_named(pair, name));
     match (found.next(), found.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Rejection::InvalidRequest("doubled_cookie")),
@@ -129,7 +129,7 @@ fn find_cookie(name: &str, headers: &HeaderMap) -> Result<Option<String>, Reject
 
 /// Removes one cookie and leaves the others as they are, byte for byte.
 fn remove_cookie(name: &str, headers: &mut HeaderMap) {
-    if !headers.get_all(COOKIE).iter().flat_map(|line| cookies(line)).any(|pair| is_named(pair, name)) {
+    if !headers.get_all(COOKIE).iter().flat_map(cookies).any(|pair| is_named(pair, name)) {
         return;
     }
     let kept: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|line| without(line, name)).collect();

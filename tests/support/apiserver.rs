@@ -47,6 +47,17 @@ impl ApiServer {
     /// The binaries are missing, or the servers did not become ready: the message ends with the last lines of their logs.
     pub async fn start() -> Result<Self, Error> {
         let binaries = find_binaries()?;
+        for _ in 0..2 {
+            match Self::launch(binaries.clone()).await {
+                // Another process took a port between our finding it free and their using it.
+                Err(error) if error.to_string().contains("address already in use") => {}
+                result => return result,
+            }
+        }
+        Self::launch(binaries).await
+    }
+
+    async fn launch(binaries: PathBuf) -> Result<Self, Error> {
         let dir = Dir::create()?;
         let ports = Ports::free()?;
         write_files(dir.path(), ports)?;

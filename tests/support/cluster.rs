@@ -1,5 +1,6 @@
 //! What an installation finds in its cluster: the CRD, its namespace, its Service, its rights.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at the first surprise")]
 #![allow(dead_code, unreachable_pub, reason = "every test includes this file and uses a part of it")]
 
 use super::gate::NAMESPACE;

@@ -1,5 +1,6 @@
 //! A controller under test, and the objects it looks at.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at the first surprise")]
 #![allow(dead_code, unreachable_pub, reason = "every test includes this file and uses a part of it")]
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};

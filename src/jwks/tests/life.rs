@@ -1,6 +1,6 @@
 //! The life of keys, in paused time, with a scripted issuer.
 
-use super::script::{DAY, HOUR, MINUTE, Stage, document, fails, id, jwk, keys, settle, try_again_in};
+use super::script::{DAY, HOUR, MINUTE, Stage, capture_logs, document, fails, id, jwk, keys, settle, try_again_in};
 use crate::{
     jwks::{FetchError, Freshness, KeyRing, Keys, Refresher},
     jwt::{KeySet, Provider},
@@ -154,6 +154,14 @@ async fn failures_are_retried_after_one_second_doubling_to_sixty() {
     }
     assert!(gaps.len() > 40, "{}", gaps.len());
     assert_eq!(stage.key_ids(), known(&["one"]));
+    stage.script.answer(&stage.id, keys(&["two"]));
+    sleep(MINUTE).await;
+    assert_eq!((stage.key_ids(), stage.keys().state().freshness()), (known(&["two"]), Freshness::Fresh));
+    stage.script.answer(&stage.id, fails(FetchError::Connect));
+    let fetches = stage.fetches();
+    sleep(QUARTER).await;
+    let asked = stage.script.asked(&stage.id);
+    assert!(asked[fetches + 1] - asked[fetches] <= SECOND + Duration::from_millis(1), "a success begins the row anew");
 }
 
 /// J42.
@@ -168,6 +176,8 @@ async fn retry_after_is_obeyed_up_to_the_refresh_interval_by_everybody() {
         assert_eq!((stage.fetches(), stage.key_ids()), (1, None), "{name}");
         sleep(2 * SECOND).await;
         assert_eq!((stage.fetches(), stage.key_ids()), (2, known(&["one"])), "{name}");
+        stage.script.answer(&stage.id, keys(&["two"]));
+        assert!(stage.keys().refresh_for_unknown_key(&stage.set()).await, "{name}: the pause is over");
     }
 }
 
@@ -181,8 +191,12 @@ async fn a_token_with_a_new_key_gets_it_with_one_fetch() {
     assert!(stage.keys().refresh_for_unknown_key(&seen).await);
     assert!(asked.elapsed() <= SECOND);
     assert_eq!((stage.key_ids(), stage.fetches()), (known(&["one", "two"]), 2));
+    sleep(MINUTE).await;
     assert!(stage.keys().refresh_for_unknown_key(&seen).await, "who looked at the old set is told to look again");
     assert_eq!(stage.fetches(), 2);
+    stage.script.answer_after(&stage.id, SECOND / 2, keys(&["three"]));
+    assert!(stage.keys().refresh_for_unknown_key(&stage.set()).await, "the next rotation too");
+    assert_eq!((stage.key_ids(), stage.fetches()), (known(&["three"]), 3));
 }
 
 /// J50.
@@ -303,6 +317,16 @@ async fn a_provider_that_goes_away_ends_its_fetches_and_its_waiters() {
     assert_eq!(stage.fetches(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dropped_refresher_stops_fetching_and_leaves_the_keys_in_service() {
+    let stage = Stage::started(keys(&["one"]), MINUTE).await;
+    let Stage { script, ring, refresher, id } = stage;
+    drop(refresher);
+    sleep(HOUR).await;
+    let Keys::Known(set) = ring.find(&id).unwrap().at(Instant::now(), DAY) else { panic!("no keys") };
+    assert_eq!((set.key_ids(), script.asked(&id).len()), (vec!["one"], 1));
+}
+
 /// The key may be newer than a fetch that is already under way.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_key_is_served_by_a_fetch_that_began_after_it_was_asked_for() {
@@ -374,6 +398,21 @@ async fn fixed_keys_are_known_and_never_fetched() {
     assert!(!provider.refresh_for_unknown_key(&seen).await);
     advance(MINUTE + SECOND).await;
     assert!(matches!(provider.at(Instant::now(), MINUTE), Keys::Unavailable));
+}
+
+/// J39, J53: what an issuer should never have published is neither used nor shown.
+#[tokio::test(start_paused = true)]
+async fn secrets_in_a_key_set_are_neither_used_nor_logged() {
+    let (logs, _guard) = capture_logs();
+    let mut with_private = jwk("one");
+    with_private["d"] = json!("CANARY-private");
+    let secret = json!({"kty": "oct", "kid": format!("long\n{}", "x".repeat(200)), "k": "CANARY-secret"});
+    let stage = Stage::started(document(json!({"keys": [with_private, secret]}).to_string()), QUARTER).await;
+    assert_eq!(stage.key_ids(), known(&["one"]));
+    let shown = format!("{}{:?}", logs.text(), stage.ring);
+    assert!(shown.contains("left out"), "{shown}");
+    assert!(!shown.contains("CANARY"), "{shown}");
+    assert!(!shown.contains("long\n") && !shown.contains(&"x".repeat(65)), "{shown}");
 }
 
 /// Every fetch is counted once, under its result.

@@ -9,7 +9,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    io,
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 use tokio::{
@@ -137,4 +138,36 @@ pub(super) fn fails(error: FetchError) -> Answer {
 
 pub(super) fn try_again_in(pause: Duration) -> Answer {
     Err(FetchFailure { error: FetchError::Status, retry_after: Some(pause) })
+}
+
+/// What was logged while the guard lived, at every level.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logs(Arc<Mutex<Vec<u8>>>);
+
+/// For this thread, which is a test's whole runtime.
+pub(super) fn capture_logs() -> (Logs, tracing::subscriber::DefaultGuard) {
+    /// While there is only one subscriber, tracing lets the thread that first passes an event decide for all whether anybody
+    /// listens. A second one that lives as long as the process makes it ask.
+    static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(io::sink).into());
+    let logs = Logs::default();
+    let writer = logs.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    (logs, tracing::subscriber::set_default(subscriber))
+}
+
+impl Logs {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

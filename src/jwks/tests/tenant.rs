@@ -66,7 +66,7 @@ impl World {
     }
 
     async fn until(&self, condition: impl Fn(&ProviderKeys) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while !condition(&self.provider()) {
             assert!(Instant::now() < deadline, "{:?}", self.provider().state());
             sleep(Duration::from_millis(10)).await;
@@ -96,8 +96,7 @@ async fn a_token_of_a_removed_key_is_refused_after_the_next_refresh() {
     assert_eq!(world.verify(&token), Ok(()));
     world.tenant.rotate().unwrap();
     world.tenant.revoke_old_keys();
-    sleep(Duration::from_millis(1500)).await;
-    assert_eq!(world.verify(&token), Err(TokenError::UnknownKey));
+    world.until(|_| world.verify(&token) == Err(TokenError::UnknownKey)).await;
     assert_eq!(world.verify(&world.token()), Ok(()));
 }
 

@@ -31,6 +31,14 @@ fn modulus(bits: usize) -> Vec<u8> {
     bytes
 }
 
+/// The right point, cut in the wrong place.
+fn shifted(signer: &Signer) -> Value {
+    let jwk = signer.jwk();
+    let point = ["x", "y"].map(|name| unbase64(jwk[name].as_str().unwrap())).concat();
+    let (x, y) = point.split_at(point.len() / 2 - 1);
+    merge(jwk, &json!({"x": base64(x), "y": base64(y)}))
+}
+
 /// J07, J09, J14, J37, J38, J39: each key is left out with the reason the operator reads, and its good neighbour stays.
 #[test]
 fn keys_that_must_not_verify_are_left_out_one_by_one() {
@@ -72,6 +80,7 @@ fn keys_that_must_not_verify_are_left_out_one_by_one() {
         ("J09 P-384 coordinates called P-256", changed(ec384, &json!({"crv": "P-256", "alg": "ES256"})), coordinate),
         ("J09 x short", changed(ec, &json!({"x": base64([1; 31])})), coordinate),
         ("J09 y with a leading zero", changed(ec, &json!({"y": base64([0; 33])})), coordinate),
+        ("J09 a byte of x moved to y", shifted(ec), coordinate),
         ("J09 coordinates empty", changed(ec, &json!({"x": "", "y": ""})), coordinate),
         ("not on the curve", changed(ec, &json!({"x": base64([1; 32]), "y": base64([1; 32])})), "not a point of the curve"),
         ("the origin", changed(ec, &json!({"x": base64([0; 32]), "y": base64([0; 32])})), "not a point of the curve"),
@@ -135,12 +144,13 @@ fn keys_that_may_verify_do() {
     for (name, jwk) in rows {
         run_with(&json!({"keys": [jwk]}).to_string(), &checks(), vec![(name, good(), Ok(()))]);
     }
-    // RFC 7518 §6.3.1.1 forbids these zeros and Java issuers send them; jsonwebtoken cannot read them.
-    let leading_zeros = [
+    // jsonwebtoken cannot read these: zeros that RFC 7518 §6.3.1.1 forbids and Java issuers send, odd types of what nobody reads.
+    let ours_alone = [
         ("n with a leading zero", json!({"n": base64([vec![0], n].concat())})),
         ("e with a leading zero", json!({"e": base64([0, 1, 0, 1])})),
+        ("x5c of another type", json!({"x5c": "MIIC", "x5t": 1, "x5u": {}})),
     ];
-    for (name, members) in leading_zeros {
+    for (name, members) in ours_alone {
         let document = json!({"keys": [changed(rsa, &members)]}).to_string();
         assert_eq!(checks().verify(&good(), &set(&document), at(now())).map(drop), Ok(()), "{name}");
     }

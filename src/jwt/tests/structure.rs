@@ -16,6 +16,7 @@ fn j54_j55_j56_j57_exactly_three_parts_none_empty() {
     let token = good();
     let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
     let json = json!({"protected": header, "payload": payload, "signature": signature}).to_string();
+    let jwe = base64(r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#);
     let rows = [
         ("nothing", String::new()),
         ("one part", header.to_owned()),
@@ -28,6 +29,7 @@ fn j54_j55_j56_j57_exactly_three_parts_none_empty() {
         ("no signature", format!("{header}.{payload}.")),
         ("dots alone", "..".to_owned()),
         ("J55 five parts", format!("{token}.{payload}.{signature}")),
+        ("J55 JWE", format!("{jwe}.a2V5.aXY.dGV4dA.dGFn")),
         ("J56 JSON serialisation", json),
         ("J57 many dots", ".".repeat(16_384)),
     ];

@@ -1,0 +1,60 @@
+//! `portcullis serve DIR`: the same manifests from a directory.
+
+use super::{
+    Error,
+    plane::{self, Defaults, Plane},
+};
+use crate::{
+    args::{self, Serve},
+    compile::Ownership,
+    source,
+};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
+
+pub(super) fn run(args: Serve) -> Result<ExitCode, Error> {
+    plane::init_log(&args.gateway)?;
+    plane::block_on(async {
+        let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into() };
+        let (ready, ready_rx) = watch::channel(false);
+        let plane = Plane::start(&args.gateway, &defaults, ready_rx, vec![]).await?;
+        let directory = Directory::serve(args.dir, &args.gateway, &plane, ready)?;
+        directory.until(plane.serve_until_signalled()).await??;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// A directory in service.
+pub(super) struct Directory {
+    task: JoinHandle<Result<(), source::SourceError>>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Directory {
+    pub(super) fn serve(dir: PathBuf, args: &args::Gateway, plane: &Plane, ready: watch::Sender<bool>) -> Result<Self, Error> {
+        let assign = plane::assign_keys(args, &plane.live)?;
+        let ownership = Ownership { catch_all_namespaces: args.catch_all_namespaces.clone(), bindings: args.host_binding.clone() };
+        let config = source::Config { dir, class: args.class.clone(), ownership };
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            // Told to stop, or nobody is left to tell.
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(source::run(config, Arc::clone(&plane.live), assign, ready, shutdown));
+        Ok(Self { task, _stop: stop })
+    }
+
+    /// Runs `work`, unless the directory cannot be served at all.
+    pub(super) async fn until<T>(mut self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            done = work => Ok(done),
+            ended = &mut self.task => match ended {
+                Ok(Err(error)) => Err(Error::Other(error.to_string())),
+                _ => Err(Error::Other("reading the directory ended unexpectedly".to_owned())),
+            },
+        }
+    }
+}

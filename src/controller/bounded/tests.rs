@@ -1,0 +1,89 @@
+use super::*;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Service as KubeService;
+use kube::{
+    Api,
+    api::{ListParams, WatchParams},
+};
+
+/// An API server that breaks off in one way.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    NoHead,
+    NoBody,
+    /// This many bookmarks, ten seconds apart, then silence.
+    Bookmarks(u32),
+}
+
+struct Pieces {
+    left: u32,
+    next: Pin<Box<Sleep>>,
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.left == 0 {
+            return Poll::Pending;
+        }
+        ready!(self.next.as_mut().poll(cx));
+        self.left -= 1;
+        self.next.as_mut().reset(Instant::now() + Duration::from_secs(10));
+        let line = r#"{"type":"BOOKMARK","object":{"apiVersion":"v1","kind":"Service","metadata":{"resourceVersion":"9"}}}"#;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(format!("{line}\n"))))))
+    }
+}
+
+impl Service<Request<Body>> for Broken {
+    type Response = Response<Pieces>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        let pieces = |left| Pieces { left, next: Box::pin(sleep(Duration::from_secs(10))) };
+        let broken = *self;
+        Box::pin(async move {
+            match broken {
+                Self::NoHead => std::future::pending().await,
+                Self::NoBody => Ok(Response::new(pieces(0))),
+                Self::Bookmarks(left) => Ok(Response::new(pieces(left))),
+            }
+        })
+    }
+}
+
+fn services(broken: Broken) -> (Api<KubeService>, Arc<Health>) {
+    let health = Arc::new(Health::default());
+    let client = bounded(Client::new(broken, "default"), Arc::clone(&health), |health| &health.services);
+    (Api::all(client), health)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_head_or_body_ends_k07() {
+    for (broken, limit) in [(Broken::NoHead, HEAD), (Broken::NoBody, SILENCE)] {
+        let (api, _) = services(broken);
+        let start = Instant::now();
+        let error = api.list(&ListParams::default()).await;
+        assert!(error.is_err() && start.elapsed() >= limit && start.elapsed() < limit + Duration::from_secs(1), "{broken:?}: {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_lives_as_long_as_it_is_not_silent_k06() {
+    let (api, health) = services(Broken::Bookmarks(9));
+    let start = Instant::now();
+    let mut events = Box::pin(api.watch(&WatchParams::default(), "0").await.unwrap());
+    let mut bookmarks = 0;
+    while let Some(Ok(_)) = events.next().await {
+        bookmarks += 1;
+        assert!(health.services.age() < Duration::from_secs(1), "a bookmark is a sign of life (K01)");
+    }
+    assert_eq!(bookmarks, 9);
+    assert!(start.elapsed() >= Duration::from_secs(90) + SILENCE && start.elapsed() < Duration::from_secs(91) + SILENCE);
+}

@@ -1,0 +1,140 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// What an API server may say of one object.
+#[derive(Clone, Debug)]
+enum Step {
+    Apply {
+        name: u8,
+        class: Option<u8>,
+        path: u8,
+    },
+    Delete {
+        name: u8,
+    },
+    /// A relist, with what is there then; what went meanwhile has no event of its own (K05).
+    Relist,
+    /// Lost while nobody watched.
+    Vanish {
+        name: u8,
+    },
+    /// A relist that breaks off.
+    Broken,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..6u8, proptest::option::of(0..2u8), 0..3u8).prop_map(|(name, class, path)| Step::Apply { name, class, path }),
+        2 => (0..6u8).prop_map(|name| Step::Delete { name }),
+        1 => (0..6u8).prop_map(|name| Step::Vanish { name }),
+        1 => Just(Step::Relist),
+        1 => Just(Step::Broken),
+    ]
+}
+
+fn guarded(name: u8, class: Option<u8>, path: u8, version: u64) -> DeserializeGuard<RawEndpoint> {
+    let class = class.map(|class| ["portcullis", "another"][usize::from(class)]);
+    let mut object = json!({
+        "metadata": {"name": format!("pe-{name}"), "namespace": "n", "uid": format!("{name}"), "resourceVersion": version.to_string()},
+        "spec": {"path": path},
+    });
+    if let Some(class) = class {
+        object["spec"]["className"] = json!(class);
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+type Cluster = BTreeMap<u8, (Option<u8>, u8, u64)>;
+
+fn list(sink: &mut Endpoints, cluster: &Cluster, whole: bool) {
+    sink.take(Event::Init);
+    cluster.iter().for_each(|(name, (class, path, version))| sink.take(Event::InitApply(guarded(*name, *class, *path, *version))));
+    if whole {
+        sink.take(Event::InitDone);
+    }
+}
+
+proptest! {
+    /// K09: whatever the order of events, after a relist the store is what a fresh list says, and of our class alone.
+    #[test]
+    fn the_store_follows_the_cluster(steps in proptest::collection::vec(step(), 0..60)) {
+        let changes = Arc::new(Changes::default());
+        let seen = Arc::new(AtomicU64::new(0));
+        let mut sink = Endpoints { store: Writer::default(), changes, class: "portcullis".to_owned(), newest: 0, seen: Arc::clone(&seen) };
+        let (mut cluster, mut lost) = (Cluster::new(), false);
+        list(&mut sink, &cluster, true);
+        for (version, step) in (1..).zip(steps) {
+            match step {
+                Step::Apply { name, class, path } => {
+                    cluster.insert(name, (class, path, version));
+                    sink.take(Event::Apply(guarded(name, class, path, version)));
+                    prop_assert_eq!(seen.load(SeqCst), version, "an object of any class moves the version on");
+                }
+                Step::Delete { name } => if let Some((class, path, _)) = cluster.remove(&name) {
+                    sink.take(Event::Delete(guarded(name, class, path, version)));
+                },
+                Step::Vanish { name } => lost |= cluster.remove(&name).is_some(),
+                Step::Relist => { list(&mut sink, &cluster, true); lost = false; }
+                Step::Broken => list(&mut sink, &cluster, false),
+            }
+            if !lost {
+                let ours = cluster.iter().filter(|(_, (class, ..))| *class != Some(1));
+                let want: BTreeMap<_, _> = ours.map(|(name, (_, path, _))| (format!("pe-{name}"), u64::from(*path))).collect();
+                let path = |raw: &RawEndpoint| raw.data["spec"]["path"].as_u64().unwrap();
+                let have: BTreeMap<_, _> = sink.store.as_reader().state().iter().map(|raw| (raw.name_any(), path(raw))).collect();
+                prop_assert_eq!(have, want);
+            }
+        }
+    }
+}
+
+/// What each event asks for: a compile, a look, or nothing.
+#[tokio::test]
+async fn only_what_the_table_is_made_of_asks_for_a_compile() {
+    let changes = Arc::new(Changes::default());
+    let seen = Arc::new(AtomicU64::new(0));
+    let mut sink = Endpoints { store: Writer::default(), changes: Arc::clone(&changes), class: "portcullis".to_owned(), newest: 0, seen };
+    let object = |spec: &str, status: serde_json::Value| -> DeserializeGuard<RawEndpoint> {
+        let metadata = json!({"name": "pe", "namespace": "n", "uid": "u", "generation": 1});
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"x": spec}, "status": status})).unwrap()
+    };
+    let hosts = |host: &str| json!({"hosts": [{"host": host, "since": "2026-01-01T00:00:00Z"}]});
+    let cases = [
+        ("a new object", Event::Apply(object("a", json!(null))), (true, false)),
+        ("the same again", Event::Apply(object("a", json!(null))), (false, true)),
+        ("another status", Event::Apply(object("a", json!({"addresses": ["192.0.2.1"]}))), (false, true)),
+        ("a claim", Event::Apply(object("a", hosts("h"))), (true, false)),
+        ("another spec", Event::Apply(object("b", hosts("h"))), (true, false)),
+        ("a delete", Event::Delete(object("b", hosts("h"))), (true, false)),
+        ("a delete of what was not there", Event::Delete(object("b", hosts("h"))), (false, true)),
+    ];
+    for (name, event, want) in cases {
+        sink.take(event);
+        let pending = changes.next().await;
+        assert_eq!((pending.table, pending.other), want, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_slice_that_changes_its_service_concerns_both() {
+    let changes = Arc::new(Changes::default());
+    let mut sink = Slices { store: Writer::default(), changes: Arc::clone(&changes) };
+    let slice = |service: &str| -> EndpointSlice {
+        let metadata =
+            json!({"name": "s", "namespace": "n", "labels": {"kubernetes.io/service-name": service, "x": "y"}, "annotations": {"a": "b"}});
+        serde_json::from_value(
+            json!({"metadata": metadata, "addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "nodeName": "n"}]}),
+        )
+        .unwrap()
+    };
+    sink.take(Event::Apply(slice("old")));
+    assert!(changes.next().await.endpoints.contains("n", "old"));
+    sink.take(Event::Apply(slice("new")));
+    let touched = changes.next().await.endpoints;
+    assert!(touched.contains("n", "old") && touched.contains("n", "new") && !touched.contains("other", "new"));
+    let stored = sink.store.as_reader().state();
+    assert_eq!((stored[0].metadata.annotations.as_ref(), stored[0].endpoints[0].node_name.as_ref()), (None, None), "trimmed");
+    assert_eq!(stored[0].labels().len(), 1);
+}

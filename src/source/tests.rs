@@ -1,0 +1,246 @@
+use super::*;
+use crate::routing::{BackendId, CanonicalPath, Found, Host, Plan, Refusal};
+use std::{
+    fs,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
+
+const ENDPOINT: &str = "
+apiVersion: portcullis.dev/v1alpha1
+kind: ProtectedEndpoint
+metadata: {name: shop}
+spec:
+  hosts: [shop.example.com]
+  auth0: {domain: tenant.example.com, audience: [https://api.example.com]}
+  backend: {service: web, port: 80}
+  rules: [{path: /}]
+";
+
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{name: http, port: 80}]}
+---
+# An API server would refuse this address.
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [127.0.0.1]}]
+";
+
+/// A directory of our own, and what serves it.
+struct Served {
+    dir: PathBuf,
+    live: Arc<Live>,
+    ready: watch::Receiver<bool>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<Result<(), SourceError>>>,
+}
+
+impl Served {
+    fn empty() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("portcullis-source-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        Self { dir, live: Arc::default(), ready: watch::channel(false).1, stop: None, task: None }
+    }
+
+    fn with(files: &[(&str, &str)]) -> Self {
+        let served = Self::empty();
+        files.iter().for_each(|(name, content)| served.write(name, content));
+        served
+    }
+
+    /// As editors do it: another file takes the name.
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.dir.join(".new"), content).unwrap();
+        fs::rename(self.dir.join(".new"), self.dir.join(name)).unwrap();
+    }
+
+    async fn start(&mut self) {
+        let config = Config { dir: self.dir.clone(), class: "portcullis".to_owned(), ownership: Ownership::default() };
+        let (ready, seen) = watch::channel(false);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        self.task = Some(tokio::spawn(run(config, Arc::clone(&self.live), Box::new(|_| ()), ready, shutdown)));
+        (self.stop, self.ready) = (Some(stop), seen);
+        let _ = timeout(Duration::from_secs(60), self.ready.wait_for(|ready| *ready)).await.unwrap();
+    }
+
+    async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..300 {
+            if done(self) {
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not within 30 s: {what}");
+    }
+
+    /// The plan of `GET http://host/path`.
+    fn plan(&self, host: &str, path: &str) -> Option<Plan> {
+        let table = self.live.table.load();
+        let (host, path) = (Host::parse(host).unwrap(), CanonicalPath::parse(path).unwrap());
+        match (*table).as_ref().as_ref()?.find(&host, &path, &http::Method::GET) {
+            Found::Route(route) => Some(route.plan.clone()),
+            _ => None,
+        }
+    }
+
+    fn serves(&self, host: &str, path: &str) -> bool {
+        matches!(self.plan(host, path), Some(Plan::Serve(_)))
+    }
+
+    fn addresses(&self) -> usize {
+        let id = BackendId { namespace: "default".into(), service: "web".into(), port: "http".into() };
+        self.live.endpoints.load().get(&id).map_or(0, |set| set.addresses().len())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_is_served_and_followed() {
+    let mut served = Served::with(&[("a.yaml", ENDPOINT), ("b.yml", SERVICE), ("notes.txt", "not: read"), (".hidden.yaml", "}{")]);
+    served.start().await;
+    assert!(served.serves("shop.example.com", "/"));
+    assert_eq!(served.addresses(), 1, "loopback is allowed here");
+
+    served.write("b.yml", &SERVICE.replace("[127.0.0.1]}", "[127.0.0.1]}, {addresses: [127.0.0.2]}"));
+    served.until("the second address", |served| served.addresses() == 2).await;
+    served.write("c.json", &serde_json::to_string(&list_in_json()).unwrap());
+    served.until("a JSON file", |served| served.serves("json.example.com", "/")).await;
+    fs::remove_file(served.dir.join("a.yaml")).unwrap();
+    served.until("404 for what was removed", |served| served.plan("shop.example.com", "/").is_none()).await;
+
+    drop(served.stop.take());
+    assert!(served.task.take().unwrap().await.unwrap().is_ok());
+}
+
+fn list_in_json() -> serde_json::Value {
+    serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [{
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "ProtectedEndpoint", "metadata": {"name": "json"},
+        "spec": {
+            "hosts": ["json.example.com"], "auth0": {"domain": "tenant.example.com", "audience": ["a"]},
+            "backend": {"service": "web", "port": 80}, "rules": [{"path": "/"}],
+        },
+    }]})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_resource_refuses_in_place_and_a_broken_file_keeps_what_it_had() {
+    let public = ENDPOINT.replace("name: shop", "name: wide").replace("{path: /}", "{path: /, access: Public}");
+    let narrow = ENDPOINT.replace("path: /", "path: /admin");
+    let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", &narrow), ("service.yaml", SERVICE), ("junk.yaml", "a: [b")]);
+    served.start().await;
+    assert!(served.serves("shop.example.com", "/") && served.serves("shop.example.com", "/admin"));
+
+    served.write("b.yaml", &narrow.replace("rules:", "shadow: true\n  rules:"));
+    let refused = Some(Plan::Refuse(Refusal::UnsupportedField));
+    served.until("refused at its place, not opened by the wider rule", |served| served.plan("shop.example.com", "/admin") == refused).await;
+
+    served.write("b.yaml", &narrow);
+    served.until("healed", |served| served.serves("shop.example.com", "/admin")).await;
+    served.write("b.yaml", "spec: [unclosed");
+    served.write("a.yaml", &public.replace("path: /,", "path: /v2,"));
+    served.until("the other file is followed", |served| served.serves("shop.example.com", "/v2")).await;
+    assert!(served.serves("shop.example.com", "/admin"), "the last readable content stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mounted_config_map_is_followed_when_its_link_is_swapped() {
+    let mut served = Served::empty();
+    for (version, content) in [("..1", ENDPOINT.to_owned()), ("..2", ENDPOINT.replace("path: /", "path: /2"))] {
+        fs::create_dir(served.dir.join(version)).unwrap();
+        fs::write(served.dir.join(version).join("a.yaml"), content).unwrap();
+    }
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, served.dir.join(name)).unwrap();
+    link("..1", "..data");
+    link("..data/a.yaml", "a.yaml");
+    link("nowhere", "dangling.yaml");
+    served.start().await;
+    assert!(served.plan("shop.example.com", "/").is_some());
+    std::os::unix::fs::symlink("..2", served.dir.join("..new")).unwrap();
+    fs::rename(served.dir.join("..new"), served.dir.join("..data")).unwrap();
+    served
+        .until("the new content", |served| {
+            served.plan("shop.example.com", "/").is_none() && served.plan("shop.example.com", "/2").is_some()
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_unreadable_directory_is_an_error() {
+    let mut served = Served::empty();
+    served.start().await;
+    assert!(served.live.table.load().is_some(), "an empty directory is an empty table");
+    fs::rename(&served.dir, served.dir.with_extension("gone")).unwrap();
+    sleep(POLL * 3).await;
+    assert!(!served.task.as_ref().unwrap().is_finished(), "later it is no error");
+    fs::rename(served.dir.with_extension("gone"), &served.dir).unwrap();
+
+    let config = |dir| Config { dir, class: "portcullis".to_owned(), ownership: Ownership::default() };
+    let run = |dir| run(config(dir), Arc::default(), Box::new(|_| ()), watch::channel(false).0, std::future::pending());
+    let error = run(served.dir.join("absent")).await.unwrap_err().to_string();
+    assert!(error.contains("absent: cannot be read") && error.contains("want a directory"), "{error}");
+    (0..=listing::MOST_FILES).for_each(|n| fs::write(served.dir.join(format!("{n}.yaml")), "").unwrap());
+    assert!(matches!(run(served.dir.clone()).await, Err(SourceError::TooMany { .. })));
+}
+
+#[test]
+fn documents_are_read_strictly() {
+    let endpoint =
+        |spec: &str| format!("apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint\nmetadata: {{name: a}}\nspec: {spec}\n");
+    let count = |text: &str| document::parse("f", text.as_bytes()).map(|objects| (objects.endpoints.len(), objects.services.len())).ok();
+    let cases = [
+        ("nothing", String::new(), Some((0, 0))),
+        ("comments and empty documents", "# a\n---\n---\n".to_owned(), Some((0, 0))),
+        ("two documents", format!("{}---\n{}", endpoint("{}"), endpoint("{}")), Some((2, 0))),
+        ("a kind of somebody else", "apiVersion: v1\nkind: Pod\n".to_owned(), Some((0, 0))),
+        ("no mapping", "- a\n- b\n".to_owned(), Some((0, 0))),
+        ("an unreadable Service is left out", "apiVersion: v1\nkind: Service\nspec: {ports: 5}\n".to_owned(), Some((0, 0))),
+        ("an unreadable ProtectedEndpoint is not", endpoint("[]").replace("{name: a}", "5"), Some((1, 0))),
+        ("a key twice", endpoint("{a: 1, a: 2}"), None),
+        ("the second document is broken", format!("{}---\n{{", endpoint("{}")), None),
+        (
+            "an alias bomb",
+            format!(
+                "a: &a [{0}]\nb: &b [{1}]\nc: &c [{2}]\nd: [{3}]",
+                "x,".repeat(99),
+                "*a,".repeat(99),
+                "*b,".repeat(99),
+                "*c,".repeat(99)
+            ),
+            None,
+        ),
+    ];
+    for (name, text, want) in cases {
+        assert_eq!(count(&text), want, "{name}");
+    }
+    assert!(document::parse("f", &[0xff, 0xfe]).is_err(), "no UTF-8");
+}
+
+#[test]
+fn yaml_booleans_are_those_of_json() {
+    let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint\nspec: {hosts: [no, on, y, true]}\n";
+    let objects = document::parse("f", text.as_bytes()).unwrap();
+    assert_eq!(objects.endpoints[0].spec["hosts"], serde_json::json!(["no", "on", "y", true]));
+    assert_eq!((objects.endpoints[0].namespace.as_str(), objects.endpoints[0].name.as_str()), ("default", "f-1"));
+}
+
+#[test]
+fn claims_and_ages_of_a_manifest_count_for_nothing() {
+    let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint\nmetadata: {name: a, namespace: n, creationTimestamp: '2001-01-01T00:00:00Z'}\n\
+                status: {hosts: [{host: h, since: '2001-01-01T00:00:00Z'}]}\n";
+    let objects = document::parse("f", text.as_bytes()).unwrap();
+    assert_eq!((objects.endpoints[0].created, objects.endpoints[0].claims.len()), (0, 0));
+}

@@ -1,0 +1,99 @@
+//! What the definition lets through, `compile` can read: on texts made to stand close to the border, not on examples.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "helpers of a test may panic as the test itself may")]
+
+use portcullis::{
+    api::Duration,
+    cli::offline::Schema,
+    compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::new);
+
+fn object(change: impl FnOnce(&mut Value)) -> Value {
+    let mut object = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "ProtectedEndpoint", "metadata": {"name": "a"},
+        "spec": {
+            "auth0": {"domain": "t.auth0.com", "audience": ["a"]},
+            "backend": {"service": "a", "port": 80},
+            "rules": [{"path": "/"}],
+        },
+    });
+    change(&mut object["spec"]);
+    object
+}
+
+/// `Accepted` of an installation that knows Service `a` with port 80.
+fn refused(object: &Value) -> Option<String> {
+    let metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
+    let port = ServicePort { name: String::new(), number: 80, app_protocol: None };
+    let service = ServiceObject { namespace: String::new(), name: "a".to_owned(), external_name: false, ports: vec![port] };
+    let endpoints = vec![EndpointObject::from_parts(&metadata, object)];
+    let compiled = compile(&Inputs { class: "portcullis".to_owned(), endpoints, services: vec![service], ..Inputs::default() });
+    let accepted = compiled.outcomes.into_values().flat_map(|outcome| outcome.verdicts).next().unwrap();
+    (!accepted.good).then_some(accepted.message)
+}
+
+/// Fails when the definition takes what compile refuses.
+fn agree(object: &Value) -> Result<(), TestCaseError> {
+    if SCHEMA.problems(object).is_empty() {
+        prop_assert_eq!(refused(object), None, "{}", object);
+    }
+    Ok(())
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn paths(path in r"/(a|[.]{1,3}|/|~|%[0-9a-fA-F]{2}|[!$&'()*+,;=:@_-]|[ -~]|é){0,6}", rewrite in r"/(a|[.]{1,2}|/|%[2-7][0-9a-fA-F]){0,5}") {
+        agree(&object(|spec| spec["rules"][0] = json!({"path": path})))?;
+        agree(&object(|spec| spec["rules"][0] = json!({"path": "/", "rewrite": rewrite})))?;
+    }
+
+    #[test]
+    fn hosts(host in r"([*]\.)?([a-z0-9-]{1,3}\.){0,3}([a-z0-9*-]{1,3}|[0-9]{1,3})\.?") {
+        agree(&object(|spec| spec["hosts"] = json!([host])))?;
+    }
+
+    #[test]
+    fn domains(domain in r"([a-zA-Z0-9-]{1,3}\.){1,3}([a-z]{1,2}[a-z0-9-]{0,2}|svc|local|com)") {
+        agree(&object(|spec| spec["auth0"]["domain"] = json!(domain)))?;
+    }
+
+    #[test]
+    fn urls(url in r"https://([a-z0-9.-]{1,6}|\[[0-9a-f:.]{2,8}\])(:[0-9]{1,5})?([/?][ -~]{0,4})?") {
+        agree(&object(|spec| spec["auth0"]["issuer"] = json!(url)))?;
+        agree(&object(|spec| spec["auth0"]["jwksUrl"] = json!(url)))?;
+    }
+
+    #[test]
+    fn names(name in r"([A-Za-z0-9!#$%&'*+.^_`|~ ;:-]{1,4}|X-[A-Za-z0-9_-]{1,3})", method in r"[A-Z]{1,3}[A-Za-z0-9_-]{0,2}") {
+        agree(&object(|spec| spec["token"] = json!({"header": name})))?;
+        agree(&object(|spec| spec["token"] = json!({"cookie": name})))?;
+        agree(&object(|spec| spec["claimHeaders"] = json!([{"header": name, "claim": name}])))?;
+        agree(&object(|spec| spec["require"] = json!({"scopes": [name], "roles": [name], "rolesClaim": name})))?;
+        agree(&object(|spec| spec["rules"][0]["methods"] = json!([method])))?;
+    }
+
+    /// Here both directions are known: the form, and the range.
+    #[test]
+    fn durations(text in r"([0-9]{1,6}(h|m|s|ms|us)?){1,5}|[0-9]{1,2}[hms]", field in 0..2usize) {
+        let (pointer, least, most) = [("timeout", 1, 3_600_000), ("leeway", 0, 60_000)][field];
+        let object = object(|spec| match pointer {
+            "leeway" => spec["auth0"]["leeway"] = json!(text),
+            _ => spec["timeout"] = json!(text),
+        });
+        let millis = Duration(text).parse().ok().map(|duration| duration.as_millis());
+        let fits = millis.is_some_and(|millis| (least..=most).contains(&millis));
+        prop_assert_eq!(SCHEMA.problems(&object).is_empty(), fits, "{}", object);
+        prop_assert_eq!(refused(&object).is_none(), fits, "{}", object);
+    }
+}

@@ -1,0 +1,183 @@
+//! Golden cases of `compile`: each YAML file of tests/golden shows, on one page, the objects that go in, the table that comes out,
+//! and what is said about each object. `UPDATE_GOLDEN=1 cargo test --test golden` writes the second half anew; read the diff.
+
+#![cfg(feature = "controller")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its page is wrong")]
+
+use k8s_openapi::{api::core::v1::Service, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use portcullis::{
+    authz::Line,
+    compile::{Compiled, EndpointObject, HostBinding, Inputs, ObjectRef, Outcome, Ownership, ServiceObject, Verdict, compile},
+    jwt::{AudienceMatch, ClaimName},
+    routing::{self, Access, Credentials, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy},
+};
+use serde_json::Value;
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
+
+#[test]
+fn every_golden_case_compiles_as_written() {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = entries.filter(|name| name.ends_with(".yaml")).collect();
+    names.sort();
+    assert!(names.len() >= 15, "the golden cases are gone: {names:?}");
+    let wrong: Vec<_> = names.iter().filter_map(|name| check(name).err()).collect();
+    assert!(wrong.is_empty(), "{}\nUPDATE_GOLDEN=1 writes them anew", wrong.join("\n"));
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the switch that writes the files anew is the test's own")]
+fn update() -> bool {
+    std::env::var("UPDATE_GOLDEN").is_ok()
+}
+
+fn check(name: &str) -> Result<(), String> {
+    let path = folder().join(name);
+    let page = fs::read_to_string(&path).unwrap();
+    let objects = page.split("\n# Table\n").next().unwrap().trim_end();
+    let want = format!("{objects}\n{}", render(&compile(&inputs(name, objects))));
+    match page == want {
+        true => Ok(()),
+        false if update() => fs::write(&path, want).map_err(|error| error.to_string()),
+        false => Err(format!("--- {name} is\n{page}\n+++ but compiles to\n{want}")),
+    }
+}
+
+// === Objects ===
+
+fn inputs(name: &str, page: &str) -> Inputs {
+    let mut inputs = Inputs { class: "portcullis".into(), ..Inputs::default() };
+    for document in page.split("\n---\n") {
+        let object: Value = serde_yaml::from_str(document).unwrap_or_else(|error| panic!("{name}: {error}"));
+        match object.get("kind").and_then(Value::as_str) {
+            Some("ProtectedEndpoint") => inputs.endpoints.push(endpoint(name, &object)),
+            Some("Service") => inputs.services.push(ServiceObject::from(&serde_json::from_value::<Service>(object).unwrap())),
+            Some("Installation") => inputs.ownership = ownership(&object),
+            kind => panic!("{name}: a document of kind {kind:?}"),
+        }
+    }
+    inputs
+}
+
+fn endpoint(name: &str, object: &Value) -> EndpointObject {
+    let metadata: ObjectMeta = serde_json::from_value(object["metadata"].clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    EndpointObject::from_parts(&metadata, object)
+}
+
+/// What the chart's values say, as a document of its own.
+fn ownership(object: &Value) -> Ownership {
+    let texts = |value: &Value| value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect();
+    let binding = |value: &Value| HostBinding { namespaces: texts(&value["namespaces"]), hosts: texts(&value["hosts"]) };
+    Ownership {
+        catch_all_namespaces: texts(&object["catchAllNamespaces"]),
+        bindings: object["hostBindings"].as_array().into_iter().flatten().map(binding).collect(),
+    }
+}
+
+// === The page's second half ===
+
+fn render(compiled: &Compiled) -> String {
+    let mut page = String::from("# Table\n");
+    for line in compiled.snapshot.lines() {
+        writeln!(page, "#   {}", table_line(&line)).unwrap();
+    }
+    for provider in &compiled.providers {
+        let ca = if provider.id.ca_bundle.is_some() { ", private CA" } else { "" };
+        writeln!(page, "#   keys of {} every {:?}{ca}", provider.id, provider.refresh).unwrap();
+    }
+    page.push_str("# Verdicts\n");
+    for (object, outcome) in &compiled.outcomes {
+        page.push_str(&verdicts(object, outcome));
+    }
+    page
+}
+
+fn table_line(line: &routing::Line<'_>) -> String {
+    let methods = match line.methods.is_empty() {
+        true => "any method".to_owned(),
+        false => line.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(","),
+    };
+    let plan = match &line.route.plan {
+        Plan::Refuse(refusal) => format!("503 {}", refusal.as_str()),
+        Plan::Serve(serve) => serve_line(serve),
+    };
+    format!("{} {:?} {} {methods} | {} | {plan}{}", line.host, line.kind, line.path, line.route.id, managed(&line.route.managed))
+}
+
+fn serve_line(serve: &Serve) -> String {
+    let access = match &serve.access {
+        Access::Public(_) => "Public".to_owned(),
+        Access::Token(policy) => token(policy),
+    };
+    let rewrite = match &serve.upstream.rewrite {
+        None => String::new(),
+        Some(Rewrite::Replace(with)) => format!(" as {with}"),
+        Some(Rewrite::ReplacePrefix { matched, with }) => format!(" with its first {matched} bytes as {with}"),
+    };
+    let upstream = &serve.upstream;
+    format!("{access}{} -> {} in {:?}{rewrite}", credentials(&serve.credentials), upstream.backend, upstream.timeout)
+}
+
+/// Nothing when all of it is as it is by default.
+fn credentials(credentials: &Credentials) -> String {
+    let header = if credentials.header == "authorization" { String::new() } else { format!(" from {}", credentials.header) };
+    let origin = credentials.cross_origin;
+    let cookie = credentials.cookie.as_ref().map(|cookie| format!(" or cookie {cookie}, cross-origin {origin:?}")).unwrap_or_default();
+    format!("{header}{cookie}{}", if credentials.strip { ", stripped" } else { "" })
+}
+
+fn token(policy: &TokenPolicy) -> String {
+    let checks = &policy.checks;
+    let matched = if checks.audience_match == AudienceMatch::All { "all of " } else { "" };
+    let mut text = format!("Token {} of {} for {matched}{}", checks.algorithm, checks.issuer, checks.audience.join(" "));
+    policy.requirement.lines.iter().for_each(|line| write!(text, ", {}", requirement(line)).unwrap());
+    for header in &policy.claim_headers {
+        let repeat = if header.repeat { " repeated" } else { "" };
+        write!(text, ", {}={}{repeat}", header.header, claim(&header.claim)).unwrap();
+    }
+    if checks.leeway != Duration::from_secs(5) {
+        write!(text, ", leeway {:?}", checks.leeway).unwrap();
+    }
+    write!(text, ", keys {}", policy.provider).unwrap();
+    if policy.max_staleness != Duration::from_secs(24 * 3600) {
+        write!(text, " up to {:?}", policy.max_staleness).unwrap();
+    }
+    text
+}
+
+fn requirement(line: &Line) -> String {
+    match line {
+        Line::AllScopes(scopes) => format!("scopes {}", scopes.join("+")),
+        Line::AnyScope(scopes) => format!("scopes {}", scopes.join("/")),
+        Line::Permissions(permissions) => format!("permissions {}", permissions.join("+")),
+        Line::Roles { claim: name, any_of } => format!("roles {} in {}", any_of.join("/"), claim(name)),
+        Line::Claim { claim: name, any_of } => format!("{} is {}", claim(name), any_of.join("/")),
+    }
+}
+
+fn claim(name: &ClaimName) -> String {
+    match name {
+        ClaimName::Key(key) => key.to_string(),
+        ClaimName::Path(path) => format!("[{}]", path.join(", ")),
+    }
+}
+
+fn managed(headers: &ManagedHeaders) -> String {
+    let names = format!("{headers:?}");
+    match headers.is_empty() {
+        true => String::new(),
+        false => format!(" | managed {}", names.split(['{', '}']).nth(2).unwrap_or(&names)),
+    }
+}
+
+fn verdicts(object: &ObjectRef, outcome: &Outcome) -> String {
+    let keys = outcome.provider.as_ref().map_or_else(|| "no keys".to_owned(), |id| format!("keys of {id}"));
+    let head =
+        format!("#   {}/{} at generation {}: hosts {:?}, {keys}\n", object.namespace, object.name, outcome.generation, outcome.hosts);
+    let line = |verdict: &Verdict| {
+        format!("#     {}={} {}: {}\n", verdict.condition.as_str(), verdict.good, verdict.reason.as_str(), verdict.message)
+    };
+    outcome.verdicts.iter().fold(head, |page, verdict| page + &line(verdict))
+}
