@@ -19,5 +19,11 @@ mod bodies;
 mod framing;
 #[path = "wire/headers.rs"]
 mod headers;
+#[path = "wire/keys.rs"]
+mod keys;
+#[path = "wire/routes.rs"]
+mod routes;
+#[path = "wire/stop.rs"]
+mod stop;
 #[path = "wire/upstream.rs"]
 mod upstream;
