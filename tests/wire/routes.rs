@@ -188,8 +188,14 @@ async fn rewrites_change_what_was_matched_and_nothing_else() {
     let rules = "  rules:\n  - {path: /api, access: Public, rewrite: /}\n  - {path: /v1, access: Public, rewrite: /v2/x}\n  \
         - {path: /one, pathType: Exact, access: Public, rewrite: /other}";
     let (gateway, echo) = world(&manifest(rules)).await;
-    let rows =
-        [("/api/x?q=%2F..", "/x"), ("/api", "/"), ("/api/", "/"), ("/v1/a/%20b", "/v2/x/a/%20b"), ("/one?a=b", "/other"), ("/v1/../api/y", "/y")];
+    let rows = [
+        ("/api/x?q=%2F..", "/x"),
+        ("/api", "/"),
+        ("/api/", "/"),
+        ("/v1/a/%20b", "/v2/x/a/%20b"),
+        ("/one?a=b", "/other"),
+        ("/v1/../api/y", "/y"),
+    ];
     for (path, seen) in rows {
         assert_eq!(gateway.get(path, &[]).await.status, 200, "{path}");
         let last = echo.last().unwrap();
@@ -230,7 +236,10 @@ fn open_by_contract(rules: &[Rule], method: &str, path: &str) -> bool {
     let exact = rules.iter().any(|rule| rule.exact && rule.path == path);
     let prefixes = rules.iter().filter(|rule| !rule.exact).map(trimmed);
     let longest = prefixes.filter(|prefix| path == prefix || path.starts_with(&format!("{prefix}/"))).max_by_key(String::len);
-    let here: Vec<_> = rules.iter().filter(|rule| if exact { rule.exact && rule.path == path } else { !rule.exact && Some(trimmed(rule)) == longest }).collect();
+    let here: Vec<_> = rules
+        .iter()
+        .filter(|rule| if exact { rule.exact && rule.path == path } else { !rule.exact && Some(trimmed(rule)) == longest })
+        .collect();
     let named = here.iter().find(|rule| rule.methods.contains(&method));
     named.or(here.iter().find(|rule| rule.methods.is_empty())).is_some_and(|rule| rule.public)
 }
@@ -250,7 +259,11 @@ fn readings(path: &str) -> Vec<String> {
     let resolve = |path: &str| {
         let mut kept: Vec<&str> = vec![];
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-            match segment { "." => {} ".." => drop(kept.pop()), segment => kept.push(segment) }
+            match segment {
+                "." => {}
+                ".." => drop(kept.pop()),
+                segment => kept.push(segment),
+            }
         }
         format!("/{}{}", kept.join("/"), if path.ends_with('/') && !kept.is_empty() { "/" } else { "" })
     };
@@ -282,7 +295,11 @@ fn p45_what_the_backend_saw_was_allowed_however_it_reads_it() {
                 let seen = echo.last().unwrap();
                 prop_assert_eq!((answer.status, seen.method.as_str()), (200, method));
                 for reading in readings(&seen.path) {
-                    prop_assert!(open_by_contract(&rules, method, &reading), "{method} {target} was seen as {}, read as {reading}", seen.path);
+                    prop_assert!(
+                        open_by_contract(&rules, method, &reading),
+                        "{method} {target} was seen as {}, read as {reading}",
+                        seen.path
+                    );
                 }
             }
             Ok(())

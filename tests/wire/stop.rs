@@ -56,7 +56,9 @@ async fn a_request_under_way_is_finished_while_closing() {
     let (mut busy, mut idle) = (gateway.client().await, gateway.client().await);
     assert_eq!(idle.request("GET", "/", &[]).await.status, 200);
     busy.send(head("GET", "/", &[])).await;
-    origin.until("the second request", |all| all.iter().map(|one| one.bytes.windows(4).filter(|w| w == b"GET ").count()).sum::<usize>() == 2).await;
+    origin
+        .until("the second request", |all| all.iter().map(|one| one.bytes.windows(4).filter(|w| w == b"GET ").count()).sum::<usize>() == 2)
+        .await;
     gateway.handle.shut_down(Shutdown::Closing);
     assert!(idle.is_closed_within(Duration::from_millis(300)).await, "an idle connection is closed at once");
     let answer = busy.answer(false).await;

@@ -105,9 +105,15 @@ async fn dying(last_words: &'static str, reset: bool) -> Origin {
 #[tokio::test]
 async fn a_kept_connection_that_dies_is_replaced_for_what_may_be_sent_twice() {
     for reset in [false, true] {
-        for (method, body, want) in
-            [("GET", "", 200), ("HEAD", "", 200), ("PUT", "", 200), ("DELETE", "", 200), ("POST", "", 502), ("PATCH", "", 502), ("PUT", "hi", 502)]
-        {
+        for (method, body, want) in [
+            ("GET", "", 200),
+            ("HEAD", "", 200),
+            ("PUT", "", 200),
+            ("DELETE", "", 200),
+            ("POST", "", 502),
+            ("PATCH", "", 502),
+            ("PUT", "hi", 502),
+        ] {
             let origin = dying("", reset).await;
             let gateway = gateway(&[origin.address]);
             assert_eq!(gateway.get("/", &[]).await.status, 200);
