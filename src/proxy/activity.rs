@@ -1,23 +1,11 @@
 //! A connection's patience: how long it may stay in each phase. One lazy timer a connection; a request costs two stores.
 
-use super::{
-    Timeouts,
-    heads::{Ambiguous, Follower},
+use super::{Timeouts, heads::Ambiguous};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
 };
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::{Duration, Instant, Sleep},
-};
+use tokio::time::{Duration, Instant};
 
 /// What the connection does, since when. Written by its socket and its requests, read by its timer.
 #[derive(Debug)]
@@ -40,20 +28,6 @@ const GRACE: Duration = Duration::from_millis(500);
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const BUSY: u8 = 2;
-
-/// A client's socket that reports to an [`Activity`].
-#[derive(Debug)]
-pub(super) struct Watched {
-    socket: TcpStream,
-    activity: Arc<Activity>,
-    follower: Follower,
-    /// Runs since we have said all we will say.
-    linger: Option<Pin<Box<Sleep>>>,
-}
-
-/// How long the client may take to close after us. Closing before it has stopped sending would reset the connection, and take
-/// the answer away that it has not read yet (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(1);
 
 // === impl Activity ===
 
@@ -106,6 +80,10 @@ impl Activity {
         }
     }
 
+    pub(super) fn has_broken_off(&self) -> bool {
+        self.broken.load(Relaxed)
+    }
+
     pub(super) fn answer_broke_off(&self) {
         self.broken.store(true, Relaxed);
     }
@@ -128,13 +106,13 @@ impl Activity {
         self.phase.store(phase, Relaxed);
     }
 
-    fn read_some(&self) {
+    pub(super) fn read_some(&self) {
         if self.phase.load(Relaxed) == IDLE {
             self.enter(HEAD);
         }
     }
 
-    fn wrote(&self, blocked: bool) {
+    pub(super) fn wrote(&self, blocked: bool) {
         self.mark(&self.stalled, blocked);
     }
 
@@ -150,82 +128,6 @@ impl Activity {
 
     fn elapsed(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-// === impl Watched ===
-
-impl Watched {
-    pub(super) fn new(socket: TcpStream, activity: &Arc<Activity>) -> Self {
-        Self { socket, activity: Arc::clone(activity), follower: Follower::default(), linger: None }
-    }
-
-    /// Reads what still comes and forgets it, until the client closes or takes too long.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0; 4096];
-        let late = self.linger.as_mut().is_none_or(|linger| linger.as_mut().poll(cx).is_ready());
-        while !late {
-            let mut buf = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {}
-                _ => break,
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Where the end of the connection ends a body (HTTP/1.0), a reset alone says that it was not whole.
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if self.activity.broken.load(Relaxed) {
-            // A socket that cannot be reset is gone already.
-            let _ = self.socket.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let this = &mut *self;
-        let polled = Pin::new(&mut this.socket).poll_read(cx, buf);
-        let read = buf.filled().get(before..).unwrap_or_default();
-        if !read.is_empty() {
-            this.activity.read_some();
-            this.follower.read(read, &this.activity.ambiguous);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.activity.wrote(polled.is_pending());
-        polled
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
-        self.activity.wrote(polled.is_pending());
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.linger.is_none() {
-            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
-            self.linger = Some(Box::pin(tokio::time::sleep(LINGER)));
-        }
-        self.poll_linger(cx).map(Ok)
     }
 }
 

@@ -25,6 +25,7 @@ mod reject;
 mod serve;
 mod target;
 mod upload;
+mod watched;
 
 pub use self::{
     listen::{ListenError, listen},

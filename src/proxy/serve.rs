@@ -1,12 +1,6 @@
 //! Workers: accept, serve connections, and stop without dropping one.
 
-use super::{
-    Gateway, Rejection,
-    activity::{Activity, Watched},
-    handle::handle,
-    pool::Pool,
-    record::Record,
-};
+use super::{Gateway, Rejection, activity::Activity, handle::handle, pool::Pool, record::Record, watched::Watched};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{

@@ -94,26 +94,26 @@ impl Setup {
     }
 
     pub fn start(self) -> Gateway {
-        Gateway::start(self)
+        Gateway::start(&self)
     }
 }
 
 // === impl Gateway ===
 
 impl Gateway {
-    pub fn start(setup: Setup) -> Self {
+    pub fn start(setup: &Setup) -> Self {
         let ring = if setup.issuer.is_some() { KeyRing::default() } else { fixed_keys() };
         let live = Arc::new(Live { keys: ring, ..Live::default() });
         let log = Lines::default();
         let gateway = Arc::new(proxy::Gateway {
             live: Arc::clone(&live),
-            settings: settings(&setup),
+            settings: settings(setup),
             metrics: Arc::new(Metrics::default()),
             access_log: AccessLog::start(Format::Text, log.clone()).unwrap(),
             clock: clock::unix_now,
         });
         let server = Server::start(&gateway, listen(([127, 0, 0, 1], 0).into(), setup.workers).unwrap(), 7).unwrap();
-        let publisher = Publisher::new(Arc::clone(&live), assign_keys(&setup, &live));
+        let publisher = Publisher::new(Arc::clone(&live), assign_keys(setup, &live));
         let metrics = Arc::clone(&gateway.metrics);
         let this = Self {
             address: server.address(),

@@ -241,7 +241,7 @@ fn open_by_contract(rules: &[Rule], method: &str, path: &str) -> bool {
         .filter(|rule| if exact { rule.exact && rule.path == path } else { !rule.exact && Some(trimmed(rule)) == longest })
         .collect();
     let named = here.iter().find(|rule| rule.methods.contains(&method));
-    named.or(here.iter().find(|rule| rule.methods.is_empty())).is_some_and(|rule| rule.public)
+    named.or_else(|| here.iter().find(|rule| rule.methods.is_empty())).is_some_and(|rule| rule.public)
 }
 
 /// What backends of four kinds make of a path (P45).
