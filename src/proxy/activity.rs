@@ -1,19 +1,11 @@
 //! A connection's patience: how long it may stay in each phase. One lazy timer a connection; a request costs two stores.
 
-use super::Timeouts;
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+use super::{Timeouts, heads::Ambiguous};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Duration, Instant},
-};
+use tokio::time::{Duration, Instant};
 
 /// What the connection does, since when. Written by its socket and its requests, read by its timer.
 #[derive(Debug)]
@@ -23,25 +15,34 @@ pub(super) struct Activity {
     since: AtomicU64,
     /// When the client first refused to take more bytes; 0: it takes them.
     stalled: AtomicU64,
+    /// Since when the client is waited for to send more of a body; 0: it is not.
+    awaited: AtomicU64,
+    /// An answer broke off: the connection must not end as though it were whole.
+    broken: AtomicBool,
+    pub(super) ambiguous: Ambiguous,
 }
+
+/// How long a client that has connected may take to send its first byte once we are closing.
+const GRACE: Duration = Duration::from_millis(500);
 
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const BUSY: u8 = 2;
-
-/// A socket that reports to an [`Activity`].
-#[derive(Debug)]
-pub(super) struct Watched<T> {
-    pub(super) socket: T,
-    pub(super) activity: Arc<Activity>,
-}
 
 // === impl Activity ===
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
         let zero = || AtomicU64::new(0);
-        Arc::new(Self { start: Instant::now(), phase: AtomicU8::new(IDLE), since: zero(), stalled: zero() })
+        Arc::new(Self {
+            start: Instant::now(),
+            phase: AtomicU8::new(IDLE),
+            since: zero(),
+            stalled: zero(),
+            awaited: zero(),
+            broken: AtomicBool::new(false),
+            ambiguous: Ambiguous::default(),
+        })
     }
 
     pub(super) fn request_began(&self) {
@@ -59,8 +60,32 @@ impl Activity {
             if deadline <= Instant::now() {
                 return;
             }
-            tokio::time::sleep_until(deadline).await;
+            // What begins from now on is over no sooner than the shortest limit: look again then.
+            tokio::time::sleep_until(deadline.min(Instant::now() + limits.shortest())).await;
         }
+    }
+
+    /// Whether the client is waited for in the middle of a body.
+    pub(super) fn awaits_body(&self, waiting: bool) {
+        self.mark(&self.awaited, waiting);
+    }
+
+    /// Returns when no request can be lost by closing: one that has begun to come was read or gave up, and a client that has
+    /// just connected has had a moment to send its first.
+    pub(super) async fn settled(&self) {
+        let asked = Instant::now();
+        let is_new = || self.since.load(Relaxed) == 0 && asked.elapsed() < GRACE;
+        while self.phase.load(Relaxed) == HEAD || (self.phase.load(Relaxed) == IDLE && is_new()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(super) fn has_broken_off(&self) -> bool {
+        self.broken.load(Relaxed)
+    }
+
+    pub(super) fn answer_broke_off(&self) {
+        self.broken.store(true, Relaxed);
     }
 
     fn deadline(&self, limits: &Timeouts) -> Instant {
@@ -68,13 +93,12 @@ impl Activity {
         let phase = match self.phase.load(Relaxed) {
             IDLE => at(self.since.load(Relaxed), limits.idle),
             HEAD => at(self.since.load(Relaxed), limits.header),
-            // A request has its own limits; look again soon.
-            _ => Instant::now() + limits.header,
+            // A request has its own limits.
+            _ => Instant::now() + limits.idle,
         };
-        match self.stalled.load(Relaxed) {
-            0 => phase,
-            since => phase.min(at(since, limits.write_stall)),
-        }
+        let stall = |since: &AtomicU64, limit| Some(since.load(Relaxed)).filter(|since| *since != 0).map(|since| at(since, limit));
+        let stalls = [stall(&self.stalled, limits.write_stall), stall(&self.awaited, limits.body_stall)];
+        stalls.into_iter().flatten().fold(phase, Instant::min)
     }
 
     fn enter(&self, phase: u8) {
@@ -82,62 +106,28 @@ impl Activity {
         self.phase.store(phase, Relaxed);
     }
 
-    fn read_some(&self) {
+    pub(super) fn read_some(&self) {
         if self.phase.load(Relaxed) == IDLE {
             self.enter(HEAD);
         }
     }
 
-    fn wrote(&self, blocked: bool) {
-        match (blocked, self.stalled.load(Relaxed)) {
+    pub(super) fn wrote(&self, blocked: bool) {
+        self.mark(&self.stalled, blocked);
+    }
+
+    /// Remembers since when something is so.
+    fn mark(&self, since: &AtomicU64, is_so: bool) {
+        match (is_so, since.load(Relaxed)) {
             (false, 0) => {}
-            (false, _) => self.stalled.store(0, Relaxed),
-            (true, 0) => self.stalled.store(self.elapsed().max(1), Relaxed),
+            (false, _) => since.store(0, Relaxed),
+            (true, 0) => since.store(self.elapsed().max(1), Relaxed),
             (true, _) => {}
         }
     }
 
     fn elapsed(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-// === impl Watched ===
-
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.read_some();
-        }
-        polled
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.activity.wrote(polled.is_pending());
-        polled
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
-        self.activity.wrote(polled.is_pending());
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
@@ -148,6 +138,7 @@ mod tests {
 
     const LIMITS: Timeouts = Timeouts {
         header: Duration::from_secs(10),
+        body_stall: Duration::from_secs(20),
         idle: Duration::from_secs(60),
         write_stall: Duration::from_secs(30),
         connect: Duration::from_secs(5),
@@ -173,6 +164,10 @@ mod tests {
         stalled.request_began();
         stalled.wrote(true);
         assert_eq!(expires_after(&stalled).await, Some(30), "a client that takes nothing");
+        let silent = Activity::new();
+        silent.request_began();
+        silent.awaits_body(true);
+        assert_eq!(expires_after(&silent).await, Some(20), "a client that sends nothing");
     }
 
     #[tokio::test(start_paused = true)]
@@ -182,6 +177,17 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(9)).await;
         activity.read_some();
         assert_eq!(expires_after(&activity).await, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p56_a_head_that_begins_while_the_connection_is_watched_has_its_own_limit() {
+        let activity = Activity::new();
+        let late = Arc::clone(&activity);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            late.read_some();
+        });
+        assert_eq!(expires_after(&activity).await, Some(17));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use std::{
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     pub(super) body: AnswerBody,
-    pub(super) _record: Record,
+    pub(super) record: Record,
 }
 
 #[derive(Debug)]
@@ -80,11 +80,15 @@ impl Body for ResponseBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
+        let polled = match &mut self.body {
             AnswerBody::Empty => Poll::Ready(None),
             AnswerBody::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             AnswerBody::Upstream(upstream) => upstream.poll_data(cx),
+        };
+        if let Poll::Ready(Some(Err(_))) = &polled {
+            self.record.broke_off();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -60,12 +60,21 @@ pub(super) fn remove(places: &Credentials, verified: Option<Place>, headers: &mu
     if !keep(Place::Header) {
         headers.remove(&places.header);
     }
+    remove_look_alikes(&places.header, headers);
     if places.header != AUTHORIZATION {
         headers.remove(AUTHORIZATION);
     }
     if let Some(name) = places.cookie.as_deref().filter(|_| !keep(Place::Cookie)) {
         remove_cookie(name, headers);
     }
+}
+
+/// `X_Token` is `X-Token` to a CGI-like backend, which would then read another token than the one that was verified (J86, J106).
+fn remove_look_alikes(name: &HeaderName, headers: &mut HeaderMap) {
+    let folded = |name: &HeaderName| name.as_str().replace('_', "-");
+    let own = folded(name);
+    let alike: Vec<_> = headers.keys().filter(|other| *other != name && folded(other) == own).cloned().collect();
+    alike.into_iter().for_each(|other| drop(headers.remove(other)));
 }
 
 /// On a Public rule no credential is read: Strip strips, Keep keeps.

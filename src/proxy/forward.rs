@@ -9,7 +9,7 @@ use super::{
     upload::{Upload, Wait},
 };
 use crate::{authz::Permit, routing::Upstream};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING};
 use hyper::body::Incoming;
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
@@ -49,12 +49,27 @@ pub(super) async fn forward(
 ) -> Result<Response<AnswerBody>, Rejection> {
     let wait = request.body().wait();
     let (mut response, lease) = within(upstream.timeout, &wait, exchange(worker, request, upstream, chosen)).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // P50: nobody asked for it.
-        return Err(Rejection::Upstream("unsolicited_101"));
-    }
+    check_response(&response)?;
+    // Our own, or a client would take a body that breaks off for one that ends with the connection.
+    *response.version_mut() = Version::HTTP_11;
     headers::clean_response(response.headers_mut());
     Ok(response.map(|body| AnswerBody::upstream(body, lease)))
+}
+
+/// What the library lets pass but nobody can read in one way only (requirements F).
+fn check_response(response: &Response<Incoming>) -> Result<(), Rejection> {
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
+    let coding_is_clear = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked") && response.version() == Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    };
+    match response.status() {
+        // P50: nobody asked for it.
+        StatusCode::SWITCHING_PROTOCOLS => Err(Rejection::Upstream("unsolicited_101")),
+        status if status.as_u16() < 600 && coding_is_clear => Ok(()),
+        _ => Err(Rejection::Upstream("invalid_response")),
+    }
 }
 
 async fn exchange(

@@ -6,7 +6,8 @@ use super::{
     body::{AnswerBody, ResponseBody},
     credentials,
     forward::forward,
-    headers, identity,
+    headers::{self, X_REQUEST_ID},
+    identity,
     record::Record,
     reject::Context,
     serve::Worker,
@@ -19,11 +20,10 @@ use crate::{
     jwt::{Claims, KeySet, TokenError},
     routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, sync::Arc};
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HEALTHY: &str = r#"{"status":"ok"}"#;
 
 /// Answers every request, whatever comes.
@@ -37,10 +37,15 @@ pub(super) async fn handle(
     let client = worker.gateway.settings.client_address.client(peer.ip(), &parts.headers);
     let mut record = Record::begin(&worker.gateway, &activity, client, parts.method.clone());
     record.request_id = request_id(&worker, &mut parts.headers);
-    let body = Upload::new(body);
+    let body = Upload::new(body, &activity);
     let unread = !http_body::Body::is_end_stream(&body);
     let accept = accept_lines(&parts.headers);
-    let mut response = match serve(&worker, peer, parts, body, &mut record).await {
+    // Counted for every request, whatever becomes of it.
+    let served = match activity.ambiguous.next_is() {
+        true => Err(Rejection::BadRequest("transfer_encoding")),
+        false => serve(&worker, peer, parts, body, &mut record).await,
+    };
+    let mut response = match served {
         Ok(response) => response,
         Err(rejection) => {
             record.rejected(&rejection);
@@ -59,7 +64,7 @@ pub(super) async fn handle(
     if worker.is_draining() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| ResponseBody { body, _record: record })
+    response.map(|body| ResponseBody { body, record })
 }
 
 async fn serve(

@@ -23,8 +23,9 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// What a `Connection` line must not remove: the backend would read another request than the gateway did (P47, J96).
-static UNREMOVABLE: [HeaderName; 5] = [AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, VIA];
+/// What a `Connection` line must not remove: the backend would read another request than the gateway did (P47, J96), or not
+/// know it under the same id.
+static UNREMOVABLE: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, VIA, X_REQUEST_ID];
 
 /// Where a request came from, as proxies tell it. A client's own word is dropped (P55).
 static FORWARDING: [HeaderName; 8] = [
@@ -48,6 +49,7 @@ static OVERRIDES: [HeaderName; 6] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

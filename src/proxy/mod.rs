@@ -16,6 +16,7 @@ mod credentials;
 mod forward;
 mod handle;
 mod headers;
+mod heads;
 mod identity;
 mod listen;
 mod pool;
@@ -24,6 +25,7 @@ mod reject;
 mod serve;
 mod target;
 mod upload;
+mod watched;
 
 pub use self::{
     listen::{ListenError, listen},
@@ -73,6 +75,8 @@ pub struct Timeouts {
     pub header: Duration,
     /// Between requests.
     pub idle: Duration,
+    /// A client that sends no byte of the body it promised.
+    pub body_stall: Duration,
     /// A client that takes no byte of an answer.
     pub write_stall: Duration,
     /// To open a connection to a backend.
@@ -81,11 +85,19 @@ pub struct Timeouts {
     pub upstream_idle: Duration,
 }
 
+impl Timeouts {
+    /// Of those that may begin at any time on a client's connection.
+    fn shortest(&self) -> Duration {
+        self.header.min(self.idle).min(self.body_stall).min(self.write_stall)
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(60),
+            body_stall: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(20),

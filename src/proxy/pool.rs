@@ -71,10 +71,12 @@ impl Pool {
     pub(super) async fn lease(&self, address: SocketAddr, fresh: bool) -> io::Result<Lease> {
         let endpoint = self.endpoint(address);
         let idle = (!fresh).then(|| endpoint.take_idle(self.idle_timeout)).flatten();
-        match idle {
-            Some(sender) => Ok(Lease::new(endpoint, sender, true)),
-            None => Ok(Lease::new(endpoint, self.connect(address).await?, false)),
+        // Counted from here: an address that takes long to connect to must not look like the least busy one.
+        let mut lease = Lease::new(endpoint, idle);
+        if lease.sender.is_none() {
+            lease.sender = Some(self.connect(address).await?);
         }
+        Ok(lease)
     }
 
     /// Closes connections that were idle too long, and forgets addresses without any.
@@ -128,9 +130,9 @@ impl Idle {
 // === impl Lease ===
 
 impl Lease {
-    fn new(endpoint: Arc<Endpoint>, sender: http1::SendRequest<Upload>, reused: bool) -> Self {
+    fn new(endpoint: Arc<Endpoint>, idle: Option<http1::SendRequest<Upload>>) -> Self {
         endpoint.outstanding.fetch_add(1, Relaxed);
-        Self { endpoint, sender: Some(sender), reused }
+        Self { endpoint, reused: idle.is_some(), sender: idle }
     }
 
     /// # Errors

@@ -1,6 +1,10 @@
 //! What became of one request: one line in the access log, one count. Closed when the answer's body is.
 
-use super::{Gateway, activity::Activity, reject::Rejection};
+use super::{
+    Gateway,
+    activity::Activity,
+    reject::{Blame, Rejection},
+};
 use crate::{routing::RuleId, telemetry};
 use http::{Method, StatusCode};
 use std::{
@@ -51,9 +55,21 @@ impl Record {
         }
     }
 
+    /// A request that could not be read at all.
+    pub(super) fn refused(gateway: &Arc<Gateway>, activity: &Arc<Activity>, client: IpAddr, rejection: &Rejection) {
+        let unknown = Method::from_bytes(b"-").unwrap_or_default();
+        Self::begin(gateway, activity, client, unknown).rejected(rejection);
+    }
+
     pub(super) fn served(&mut self, status: StatusCode, reason: &'static str) {
         self.answered = Some(Instant::now());
         (self.status, self.reason, self.blame) = (status, reason, None);
+    }
+
+    /// The backend stopped in the middle of its answer.
+    pub(super) fn broke_off(&mut self) {
+        self.activity.answer_broke_off();
+        (self.reason, self.blame) = ("broken_answer", Some(Blame::Upstream.as_str()));
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) {

@@ -15,6 +15,8 @@ pub enum Rejection {
     CrossOrigin,
     Denied(Denied),
     ExpectationFailed,
+    /// Too many header lines, or too long ones. The server library answers this itself.
+    HeadTooLarge,
     /// Two credentials, or `Bearer` without exactly one token; the reason says which.
     InvalidRequest(&'static str),
     InvalidToken(TokenError),
@@ -34,6 +36,7 @@ pub enum Rejection {
     /// The backend refused or broke the connection before it answered; the reason says which.
     Upstream(&'static str),
     UpstreamTimeout,
+    UriTooLong,
 }
 
 /// Whose fault a failure is.
@@ -67,9 +70,11 @@ impl Rejection {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Loop => StatusCode::LOOP_DETECTED,
         }
     }
@@ -82,6 +87,7 @@ impl Rejection {
             Self::CrossOrigin => "cross_origin",
             Self::Denied(denied) => denied.reason,
             Self::ExpectationFailed => "expectation",
+            Self::HeadTooLarge => "head_too_large",
             Self::InvalidToken(error) => error.as_str(),
             Self::KeysUnavailable => "keys_unavailable",
             Self::Loop => "loop",
@@ -93,6 +99,7 @@ impl Rejection {
             Self::Refused(refusal) => refusal.as_str(),
             Self::Upstream(what) => what,
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::UriTooLong => "uri_too_long",
         }
     }
 
@@ -135,6 +142,7 @@ impl Rejection {
             Self::CrossOrigin => "A request from another site may not use this cookie",
             Self::Denied(_) => "The token does not allow this",
             Self::ExpectationFailed => "Only 100-continue can be expected",
+            Self::HeadTooLarge => "The request's head is too long",
             Self::InvalidRequest(_) => "The request must carry exactly one token",
             Self::InvalidToken(_) => "The token was refused",
             Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) => "Not available now",
@@ -144,6 +152,7 @@ impl Rejection {
             Self::NoRoute => "Nothing is served here",
             Self::Upstream(_) => "The backend did not answer",
             Self::UpstreamTimeout => "The backend did not answer in time",
+            Self::UriTooLong => "The path and query are longer than 16 KiB",
         }
     }
 
@@ -166,7 +175,7 @@ impl Rejection {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             // What follows such a request on its connection cannot be trusted to be a request (P16).
-            Self::BadRequest(_) => drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close"))),
+            Self::BadRequest(_) | Self::UriTooLong => drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close"))),
             _ => {}
         }
         if let Some(challenge) = self.challenge(realm).and_then(|text| HeaderValue::from_str(&text).ok()) {
@@ -269,6 +278,7 @@ mod tests {
             (Rejection::BadRequest("path"), 400, vec!["connection: close".to_owned()]),
             (Rejection::ExpectationFailed, 417, vec![]),
             (Rejection::ClaimTooLong, 403, vec![]),
+            (Rejection::UriTooLong, 414, vec!["connection: close".to_owned()]),
         ];
         for (rejection, status, headers) in cases {
             assert_eq!(answer(&rejection, None), (status, headers), "{rejection:?}");

@@ -1,6 +1,6 @@
 //! Workers: accept, serve connections, and stop without dropping one.
 
-use super::{Gateway, activity::Activity, activity::Watched, handle::handle, pool::Pool};
+use super::{Gateway, Rejection, activity::Activity, handle::handle, pool::Pool, record::Record, watched::Watched};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -188,7 +188,7 @@ impl Worker {
         // Small answers must not wait for more to send.
         let _ = socket.set_nodelay(true);
         let activity = Activity::new();
-        let io = TokioIo::new(Watched { socket, activity: Arc::clone(&activity) });
+        let io = TokioIo::new(Watched::new(socket, &activity));
         let open = self.gateway.metrics.connections.clone();
         open.inc();
         let service = service_fn(|request| {
@@ -196,22 +196,37 @@ impl Worker {
             async move { Ok::<_, Infallible>(handle(worker, peer, activity, request).await) }
         });
         // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
-        let connection =
-            http1::Builder::new().header_read_timeout(None).max_buf_size(MAX_HEAD).title_case_headers(true).serve_connection(io, service);
+        let mut builder = http1::Builder::new();
+        builder.header_read_timeout(None).max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD).title_case_headers(true);
+        let connection = builder.serve_connection(io, service);
         let mut connection = std::pin::pin!(connection);
         let mut shutdown = self.shutdown.clone();
         let mut closing = false;
         loop {
             tokio::select! {
-                // The client's broken connection is the client's business.
-                _ = connection.as_mut() => break,
+                // First: what has arrived is read before anything is closed.
+                biased;
+                ended = connection.as_mut() => {
+                    self.ended(ended, peer, &activity);
+                    break;
+                }
                 () = activity.expired(&self.gateway.settings.timeouts) => break,
-                _ = shutdown.wait_for(|at| *at >= Shutdown::Closing), if !closing => {
+                () = async {
+                    let _ = shutdown.wait_for(|at| *at >= Shutdown::Closing).await;
+                    activity.settled().await;
+                }, if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
         open.dec();
+    }
+
+    /// Records what the library refused by itself; any other end is the client's business.
+    fn ended(&self, ended: hyper::Result<()>, peer: SocketAddr, activity: &Arc<Activity>) {
+        let Some(error) = ended.err().filter(hyper::Error::is_parse) else { return };
+        let rejection = if error.is_parse_too_large() { Rejection::HeadTooLarge } else { Rejection::BadRequest("head") };
+        Record::refused(&self.gateway, activity, peer.ip(), &rejection);
     }
 }

@@ -13,14 +13,17 @@ pub(super) struct Target<'a> {
     pub(super) path: CanonicalPath<'a>,
 }
 
+/// Bytes of path and query (P57).
+const MAX_TARGET: usize = 16 * 1024;
 /// What a proxy can answer for itself about a method it never forwards.
 const FORWARDED_METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 
 impl<'a> Target<'a> {
     /// # Errors
     /// 400 (and a closed connection) for what could be read in two ways; 405 for methods that a gateway must not pass on;
-    /// 417 for expectations other than `100-continue`.
+    /// 414 for a target over 16 KiB; 417 for expectations other than `100-continue`.
     pub(super) fn read(parts: &'a Parts) -> Result<Self, Rejection> {
+        check_length(parts)?;
         check_method(&parts.method)?;
         check_framing(&parts.headers, parts.version)?;
         check_expectation(&parts.headers)?;
@@ -28,6 +31,15 @@ impl<'a> Target<'a> {
         let host = Host::parse(authority).map_err(|_| Rejection::BadRequest("host"))?;
         let path = CanonicalPath::parse(parts.uri.path()).map_err(|_| Rejection::BadRequest("path"))?;
         Ok(Self { authority, host, path })
+    }
+}
+
+/// P57.
+fn check_length(parts: &Parts) -> Result<(), Rejection> {
+    let length = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    match length <= MAX_TARGET {
+        true => Ok(()),
+        false => Err(Rejection::UriTooLong),
     }
 }
 

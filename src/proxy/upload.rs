@@ -1,6 +1,7 @@
 //! A request's body on its way to the backend. It counts how long it waited for the client: that time is the client's, not the
 //! backend's.
 
+use super::activity::Activity;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -14,7 +15,7 @@ use tokio::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(super) struct Upload {
     /// `None`: the request has no body.
-    incoming: Option<Incoming>,
+    incoming: Option<(Incoming, Arc<Activity>)>,
     wait: Wait,
 }
 
@@ -25,8 +26,9 @@ pub(super) struct Wait(Arc<Mutex<(Duration, Option<Instant>)>>);
 // === impl Upload ===
 
 impl Upload {
-    pub(super) fn new(incoming: Incoming) -> Self {
-        Self { incoming: Some(incoming).filter(|body| !body.is_end_stream()), wait: Wait::default() }
+    pub(super) fn new(incoming: Incoming, activity: &Arc<Activity>) -> Self {
+        let incoming = Some(incoming).filter(|body| !body.is_end_stream());
+        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), wait: Wait::default() }
     }
 
     pub(super) fn wait(&self) -> Wait {
@@ -40,8 +42,9 @@ impl Body for Upload {
 
     /// Trailers are dropped: they come after authorisation and could say anything (P52, J96).
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let Some((incoming, activity)) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
+        activity.awaits_body(polled.is_pending());
         self.wait.set(polled.is_pending());
         match ready!(polled) {
             Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
@@ -50,11 +53,11 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.incoming.as_ref().is_none_or(|(incoming, _)| incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), |(incoming, _)| incoming.size_hint())
     }
 }
 
@@ -62,6 +65,9 @@ impl Body for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.wait.set(false);
+        if let Some((_, activity)) = &self.incoming {
+            activity.awaits_body(false);
+        }
     }
 }
 

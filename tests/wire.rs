@@ -1,0 +1,29 @@
+//! The data plane over real sockets: the real server, real backends, raw bytes.
+
+#![cfg(feature = "controller")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails should say where")]
+#![allow(dead_code, unreachable_pub, reason = "shared helpers")]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/gateway.rs"]
+mod gateway;
+#[path = "support/origin.rs"]
+mod origin;
+
+#[path = "wire/answers.rs"]
+mod answers;
+#[path = "wire/bodies.rs"]
+mod bodies;
+#[path = "wire/framing.rs"]
+mod framing;
+#[path = "wire/headers.rs"]
+mod headers;
+#[path = "wire/keys.rs"]
+mod keys;
+#[path = "wire/routes.rs"]
+mod routes;
+#[path = "wire/stop.rs"]
+mod stop;
+#[path = "wire/upstream.rs"]
+mod upstream;
