@@ -109,7 +109,7 @@ issuer_ca() {
 }
 
 fetch_token() { # -> $token
-  local grant="{\"client_id\":\"client\",\"client_secret\":\"secret\",\"audience\":\"$AUDIENCE\",\"grant_type\":\"client_credentials\"}"
+  local grant="{\"client_id\":\"demo\",\"client_secret\":\"demo-secret\",\"audience\":\"$AUDIENCE\",\"grant_type\":\"client_credentials\"}"
   inside curl -sS --fail --max-time 10 --cacert "$WORK/ca.pem" --connect-to "$ISSUER:443:$node:30443" \
     --header 'content-type: application/json' --data "$grant" "https://$ISSUER/oauth/token" >"$WORK/grant" || return 1
   token=$(sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p' "$WORK/grant")
