@@ -183,8 +183,7 @@ fn a_taken_port_is_named_and_nothing_starts() {
 
 #[test]
 fn exit_codes_tell_usage_from_failure() {
-    let cases: [(&[&str], i32); 5] =
-        [(&[], 2), (&["nonsense"], 2), (&["serve"], 2), (&["check", "/nowhere.yaml"], 1), (&["crd"], 0)];
+    let cases: [(&[&str], i32); 5] = [(&[], 2), (&["nonsense"], 2), (&["serve"], 2), (&["check", "/nowhere.yaml"], 1), (&["crd"], 0)];
     for (args, want) in cases {
         assert_eq!(run(args).status.code(), Some(want), "{args:?}");
     }
@@ -214,17 +213,19 @@ fn a_signal_lets_requests_finish_and_a_second_does_not_wait() {
     let mut gateway = Gateway::serve(&dir.0, &[]);
     gateway.eventually("/", "200");
     let address = gateway.address;
-    let request = thread::spawn(move || Gateway::get_at(address));
+    let request = thread::spawn(move || Gateway::get_at(address, "/"));
     thread::sleep(Duration::from_millis(500));
     gateway.signal("TERM");
     assert!(request.join().unwrap().starts_with("HTTP/1.1 200"), "a request under way is finished");
     assert_eq!(gateway.ended(), Some(0));
 
     let stuck = backend(Duration::from_secs(600));
-    dir.write("a.yaml", &endpoint("/", stuck));
+    dir.write("a.yaml", &endpoint("/stuck", stuck));
     let mut gateway = Gateway::serve(&dir.0, &["--drain-timeout", "10m"]);
+    // The table is in service.
+    gateway.eventually("/other", "404");
     let address = gateway.address;
-    thread::spawn(move || Gateway::get_at(address));
+    thread::spawn(move || Gateway::get_at(address, "/stuck"));
     thread::sleep(Duration::from_millis(500));
     gateway.signal("TERM");
     thread::sleep(Duration::from_millis(300));
@@ -235,9 +236,9 @@ fn a_signal_lets_requests_finish_and_a_second_does_not_wait() {
 
 impl Gateway {
     /// As `get`, from another thread; whatever came before the connection ended.
-    fn get_at(address: SocketAddr) -> String {
+    fn get_at(address: SocketAddr, path: &str) -> String {
         let mut socket = TcpStream::connect(address).unwrap();
-        write!(socket, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         let _ = socket.read_to_end(&mut answer);
         text(&answer)
