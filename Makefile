@@ -9,7 +9,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # Static, so that the image is this one file. The explicit target keeps the flag away from proc macros.
 BINARY := target/$(HOST)/release/portcullis
 
-.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test demo manifests kubectl-docs crds
+.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test e2e demo manifests kubectl-docs crds
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -50,9 +50,10 @@ unit:
 	$(CLUSTER) build etcd kube-apiserver kubectl helm
 	cargo test --locked
 
-test: ## check, then the end-to-end run on a real cluster: root on Linux, or KUBECONFIG and LOAD_IMAGE
+test: check ## all tests that need no root
+
+e2e: ## the end-to-end run on a real cluster: root on Linux, or KUBECONFIG and LOAD_IMAGE
 	tests/cluster/e2e --requirements
-	$(MAKE) check
 	$(MAKE) build
 	tests/cluster/e2e $(BINARY)
 
