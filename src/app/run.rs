@@ -28,13 +28,17 @@ async fn serve(args: Run) -> Result<ExitCode, Error> {
     let assign = plane::assign_keys(&args.gateway, &plane.live)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let live = Arc::clone(&plane.live);
-    let controller = tokio::spawn(controller::run(client, config(args), live, assign, health, async {
+    let mut controller = tokio::spawn(controller::run(client, config(args), live, assign, health, async {
         // Told to stop, or nobody is left to tell.
         let _ = stopped.await;
     }));
-    plane.serve_until_signalled().await?;
+    // A control plane that has ended serves an old policy for ever: better another replica than this one (K30).
+    tokio::select! {
+        done = plane.serve_until_signalled() => done?,
+        ended = &mut controller => return Err(Error::Other(format!("the control plane ended: {ended:?}"))),
+    }
     drop(stop);
-    // A control plane that panicked has already said so; the data plane has ended well.
+    // It gives its Leases back.
     let _ = controller.await;
     Ok(ExitCode::SUCCESS)
 }
