@@ -9,11 +9,11 @@ use apiserver::ApiServer;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client,
-    api::PostParams,
+    api::{Patch, PatchParams, PostParams},
     runtime::{conditions::is_crd_established, wait::await_condition},
 };
 use portcullis::{
-    api::{FORBIDDEN_CLAIM_HEADERS, custom_resource_definition},
+    api::{FORBIDDEN_CLAIM_HEADERS, ProtectedEndpoint, custom_resource_definition},
     cli::offline::Schema,
     compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
 };
@@ -82,6 +82,21 @@ async fn the_api_server_and_check_agree() {
     }
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
     nulls(&client, &schema).await;
+    parked_in_another_class(&client).await;
+}
+
+/// A claim to a host is as old as its stamp, and a stamp would outlive a stay in another class, where nobody looks at hosts.
+async fn parked_in_another_class(client: &Client) {
+    let api: Api<ProtectedEndpoint> = Api::default_namespaced(client.clone());
+    let settings = PatchParams::apply("a-team");
+    api.patch("messages", &settings, &Patch::Apply(base())).await.unwrap();
+    for spec in [json!({"className": "portcullis"}), json!({"timeout": "1s"})] {
+        let harmless = api.patch("messages", &settings.clone().force(), &Patch::Apply(changed(&json!({"spec": spec})))).await;
+        assert!(harmless.is_ok(), "{spec}: {harmless:?}");
+    }
+    let flipped = api.patch("messages", &settings.force(), &Patch::Apply(changed(&json!({"spec": {"className": "another"}})))).await;
+    let refusal = flipped.expect_err("a class for a stay").to_string();
+    assert!(refusal.contains("className cannot change: delete this endpoint and create it anew"), "{refusal}");
 }
 
 /// What the definition refuses and `compile` takes: it is told to nobody else, and opens nothing.

@@ -118,14 +118,15 @@ async fn reports(gate: &Gate, admin: &Client) {
 }
 
 async fn another_class_is_not_seen(gate: &Gate, admin: &Client) {
-    let mut other = endpoint("other", "web");
-    other["spec"]["className"] = json!("another");
-    apply(admin, &other).await;
-    other["spec"]["className"] = json!("portcullis");
-    apply(admin, &other).await;
+    let ours = endpoint("other", "web");
+    let mut theirs = ours.clone();
+    theirs["spec"]["className"] = json!("another");
+    apply(admin, &theirs).await;
+    endpoints_api(admin).delete("other", &DeleteParams::default()).await.unwrap();
+    apply(admin, &ours).await;
     eventually("ours now", 5, async || gate.serves("other.example.com")).await;
-    other["spec"]["className"] = json!("another");
-    apply(admin, &other).await;
+    endpoints_api(admin).delete("other", &DeleteParams::default()).await.unwrap();
+    apply(admin, &theirs).await;
     eventually("no longer ours", 5, async || gate.route("other.example.com", "/").is_none()).await;
 }
 

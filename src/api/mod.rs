@@ -51,10 +51,10 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
     .message("token.header is read from the client, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 pub struct ProtectedEndpointSpec {
-    /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label.
-    /// Default: portcullis.
+    /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label. It cannot
+    /// change: the hosts of an endpoint are claimed in one class. Default: portcullis.
     #[serde(default = "default_class")]
-    #[schemars(schema_with = "schema::label")]
+    #[schemars(schema_with = "class")]
     pub class_name: String,
 
     /// The hosts served, 1 to 64: DNS names in lower case, such as api.example.com; *.example.com stands for exactly one label.
@@ -100,6 +100,12 @@ pub struct ProtectedEndpointSpec {
 
 fn default_class() -> String {
     "portcullis".to_owned()
+}
+
+/// Fixed for life: an endpoint that left its class and came back would bring the age of its claim to a host along.
+fn class(generator: &mut SchemaGenerator) -> Schema {
+    let message = "className cannot change: delete this endpoint and create it anew in the other class";
+    schema::and(schema::label(generator), "self == oldSelf", message)
 }
 
 fn hosts(_: &mut SchemaGenerator) -> Schema {

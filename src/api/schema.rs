@@ -4,6 +4,7 @@
 //! is what the API server multiplies a rule's cost with.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 /// Text of 1 to `max` characters that holds `rule`; otherwise the server answers `message`.
 pub(super) fn text(max: u32, rule: &str, message: &str) -> Schema {
@@ -11,6 +12,14 @@ pub(super) fn text(max: u32, rule: &str, message: &str) -> Schema {
         "type": "string", "minLength": 1, "maxLength": max,
         "x-kubernetes-validations": [{"rule": rule, "message": message}],
     })
+}
+
+/// `schema`, which has a rule already, with one more.
+pub(super) fn and(mut schema: Schema, rule: &str, message: &str) -> Schema {
+    if let Some(Value::Array(rules)) = schema.get_mut("x-kubernetes-validations") {
+        rules.push(json!({"rule": rule, "message": message}));
+    }
+    schema
 }
 
 /// Any text of 1 to `max` characters.
