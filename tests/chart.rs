@@ -130,6 +130,17 @@ fn a_rollout_never_has_fewer_pods() {
     assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"], json!({"maxUnavailable": 0, "maxSurge": 1}));
 }
 
+/// A request of 0 would read as no worker at all.
+#[test]
+fn workers_follow_a_request_that_is_above_zero() {
+    for (cpu, told) in [("500m", true), ("2", true), ("0", false), ("0m", false), ("0.0", false), ("null", false)] {
+        let deployment = named(&documents(&rendered(&["--set", &format!("resources.requests.cpu={cpu}")])), "Deployment", "portcullis");
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let variables = container["env"].as_array().unwrap();
+        assert_eq!(variables.iter().any(|variable| variable["name"] == "PORTCULLIS_WORKERS"), told, "{cpu}");
+    }
+}
+
 #[test]
 fn refused_values_are_named() {
     let rows = [
@@ -139,6 +150,11 @@ fn refused_values_are_named() {
         ("a class that is no label", "className=My Class", "/className"),
         ("a class that is an expression", "className=a' || true || 'a", "/className"),
         ("a proxy that is no CIDR", "trustedProxies={10.0.0.1}", "/trustedProxies/0"),
+        ("a proxy that is no address", "trustedProxies={10.0.0.256/8}", "/trustedProxies/0"),
+        ("a proxy's prefix that is too long", "trustedProxies={10.0.0.0/33}", "/trustedProxies/0"),
+        ("a proxy's IPv6 prefix that is too long", "trustedProxies={fd00::/129}", "/trustedProxies/0"),
+        ("a class behind the admission policy's back", "extraArgs={--class=other}", "/extraArgs/0"),
+        ("a flag's value on its own", "extraArgs={off}", "/extraArgs/0"),
         ("half a connect-to", "connectTo={tenant.eu.auth0.com:443}", "/connectTo/0"),
         ("a host binding of nobody", "hostBindings[0].hosts={a.example.com}", "namespaces"),
         ("an upper-case host", "hostBindings[0].namespaces={a},hostBindings[0].hosts={A.example.com}", "/hostBindings/0/hosts/0"),
