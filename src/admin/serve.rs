@@ -22,7 +22,7 @@ pub trait Answer: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Admin {
     pub metrics: Arc<Metrics>,
-    /// True once the first table is in service.
+    /// True once the first table is in service and its key sources were tried.
     pub ready: watch::Receiver<bool>,
     /// True once the process was told to stop.
     pub draining: watch::Receiver<bool>,
@@ -39,7 +39,9 @@ impl Answer for Admin {
         match path {
             "/livez" => Some((StatusCode::OK, TEXT, "ok\n".to_owned())),
             "/readyz" if *self.draining.borrow() => Some(not_ready("draining")),
-            "/readyz" if !*self.ready.borrow() => Some(not_ready("no table yet: waiting for the first full view of the cluster")),
+            "/readyz" if !*self.ready.borrow() => {
+                Some(not_ready("waiting for the first full view of the resources, or for the keys that it needs"))
+            }
             "/readyz" => Some((StatusCode::OK, TEXT, "ok\n".to_owned())),
             "/metrics" => Some((StatusCode::OK, OPENMETRICS, self.metrics.encode())),
             _ => None,

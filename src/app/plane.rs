@@ -4,24 +4,26 @@ use super::{Error, stop};
 use crate::{
     admin::{self, Admin, Answer, Inspect, KeyMetrics},
     args, clock,
-    jwks::{Connector, Fetcher, Refresher},
+    jwks::{Connector, Fetcher, KeyRing, Refresher},
     live::Live,
     proxy::{Gateway, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
 use prometheus_client::collector::Collector;
-use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread};
+use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::{self, Handle},
     sync::watch,
+    time::timeout,
 };
 
 /// Everything that was started, and the way to stop it.
 #[derive(Debug)]
 pub(super) struct Plane {
     pub(super) live: Arc<Live>,
+    pub(super) ready: watch::Receiver<bool>,
     server: Server,
     access_log: AccessLog,
     draining: watch::Sender<bool>,
@@ -38,6 +40,9 @@ pub(super) struct Defaults {
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
 
+/// How long a table that is in service waits for its key sources before this process calls itself ready.
+const KEYS_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Runs `work` on the control plane's own runtime. What is still under way there afterwards (a name lookup, say) is left behind.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(CONTROL_THREADS).thread_name("control").enable_all().build()?;
@@ -47,7 +52,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Resul
 }
 
 impl Plane {
-    /// Opens every port and starts the workers; until a table is published they answer 503. `ready` decides `/readyz`,
+    /// Opens every port and starts the workers; until a table is published they answer 503. `table` tells when one is,
     /// `collectors` add to `/metrics`.
     ///
     /// # Errors
@@ -55,20 +60,21 @@ impl Plane {
     pub(super) async fn start(
         args: &args::Gateway,
         defaults: &Defaults,
-        ready: watch::Receiver<bool>,
+        table: watch::Receiver<bool>,
         collectors: Vec<Box<dyn Collector>>,
     ) -> Result<Self, Error> {
         let listeners = listen(args.http.unwrap_or(defaults.http), workers(args))?;
         let live = Arc::new(Live::default());
+        let ready = ready(table, Arc::clone(&live));
         let gateway = Arc::new(gateway(args, &live, collectors)?);
         let (draining, draining_rx) = watch::channel(false);
-        let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready, draining: draining_rx };
+        let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready: ready.clone(), draining: draining_rx };
         answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
         answer_on(args.inspect, Arc::new(Inspect { live: Arc::clone(&live) })).await?;
         let server = Server::start(&gateway, listeners, random()?)?;
         tracing::info!(address = %server.address(), "listening");
         let drain = stop::Drain { delay: args.drain_delay, timeout: args.drain_timeout };
-        Ok(Self { live, server, access_log: gateway.access_log.clone(), draining, drain })
+        Ok(Self { live, ready, server, access_log: gateway.access_log.clone(), draining, drain })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -104,6 +110,26 @@ pub(super) fn init_log(args: &args::Gateway) -> Result<(), Error> {
     telemetry::init(args.log_format(), &args.log_filter).map_err(|error| Error::LogFilter(error.to_string()))
 }
 
+/// True once a table is in service and each of its key sources was tried: before that, Token rules would answer 503 here that
+/// another replica can serve. A source that does not answer holds back nobody's rules but its own for long.
+fn ready(mut table: watch::Receiver<bool>, live: Arc<Live>) -> watch::Receiver<bool> {
+    let (ready, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        if table.wait_for(|there| *there).await.is_ok() {
+            // In vain or not: what there is now is served.
+            let _ = timeout(KEYS_PATIENCE, all_attempted(&live.keys)).await;
+            ready.send_replace(true);
+        }
+    });
+    receiver
+}
+
+async fn all_attempted(keys: &KeyRing) {
+    for (_, provider) in keys.all() {
+        provider.attempted().await;
+    }
+}
+
 fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
@@ -133,4 +159,43 @@ pub(super) fn random() -> Result<u64, Error> {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Other("the system has no randomness to give".to_owned()))?;
     Ok(u64::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        jwks::{Document, Fetch, FetchError, FetchFailure},
+        jwt::{Provider, ProviderId},
+    };
+    use tokio::time::{Instant, sleep};
+
+    /// An issuer that takes its time, and then has no keys.
+    struct Slow(Duration);
+
+    impl Fetch for Slow {
+        async fn fetch(&self, _: &ProviderId) -> Result<Document, FetchFailure> {
+            sleep(self.0).await;
+            Err(FetchError::Status.into())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ready_once_there_is_a_table_and_its_key_sources_were_tried() {
+        for (row, issuer, expected) in [("an issuer that answers", 3, 3), ("an issuer that never does", 3600, 10)] {
+            let live = Arc::new(Live::default());
+            let mut refresher = Refresher::new(Handle::current(), Slow(Duration::from_secs(issuer)), 0);
+            let id = ProviderId { jwks_url: "https://tenant.example/keys".into(), ca_bundle: None };
+            refresher.assign(&live.keys, &[Provider { id, refresh: Duration::from_secs(900) }]);
+            let (table, table_rx) = watch::channel(false);
+            let mut ready = ready(table_rx, Arc::clone(&live));
+            assert!(timeout(Duration::from_secs(60), ready.changed()).await.is_err(), "{row}: no table yet");
+
+            let (began, id) = (Instant::now(), ProviderId { jwks_url: "https://another.example/keys".into(), ca_bundle: None });
+            refresher.assign(&live.keys, &[Provider { id, refresh: Duration::from_secs(900) }]);
+            table.send_replace(true);
+            assert!(ready.wait_for(|ready| *ready).await.is_ok(), "{row}");
+            assert_eq!(began.elapsed().as_secs(), expected, "{row}");
+        }
+    }
 }

@@ -19,9 +19,9 @@ pub(super) fn run(args: Serve) -> Result<ExitCode, Error> {
     plane::init_log(&args.gateway)?;
     plane::block_on(async {
         let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into() };
-        let (ready, ready_rx) = watch::channel(false);
-        let plane = Plane::start(&args.gateway, &defaults, ready_rx, vec![]).await?;
-        let directory = Directory::serve(args.dir, &args.gateway, &plane, ready)?;
+        let (table, table_rx) = watch::channel(false);
+        let plane = Plane::start(&args.gateway, &defaults, table_rx, vec![]).await?;
+        let directory = Directory::serve(args.dir, &args.gateway, &plane, table)?;
         directory.until(plane.serve_until_signalled()).await??;
         Ok(ExitCode::SUCCESS)
     })
@@ -34,7 +34,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn serve(dir: PathBuf, args: &args::Gateway, plane: &Plane, ready: watch::Sender<bool>) -> Result<Self, Error> {
+    pub(super) fn serve(dir: PathBuf, args: &args::Gateway, plane: &Plane, table: watch::Sender<bool>) -> Result<Self, Error> {
         let assign = plane::assign_keys(args, &plane.live)?;
         let ownership = Ownership { catch_all_namespaces: args.catch_all_namespaces.clone(), bindings: args.host_binding.clone() };
         let config = source::Config { dir, class: args.class.clone(), ownership };
@@ -43,7 +43,7 @@ impl Directory {
             // Told to stop, or nobody is left to tell.
             let _ = stopped.await;
         };
-        let task = tokio::spawn(source::run(config, Arc::clone(&plane.live), assign, ready, shutdown));
+        let task = tokio::spawn(source::run(config, Arc::clone(&plane.live), assign, table, shutdown));
         Ok(Self { task, _stop: stop })
     }
 

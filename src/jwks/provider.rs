@@ -28,6 +28,8 @@ pub struct ProviderKeys {
     demand: Mutex<Demand>,
     /// Wakes the refresh task.
     pub(super) wanted: Notify,
+    /// Whether a fetch has ended, one way or the other.
+    attempted: watch::Sender<bool>,
     /// Says that a demanded fetch has ended. Closed once the provider is no longer assigned.
     served: watch::Receiver<()>,
 }
@@ -91,8 +93,14 @@ impl ProviderKeys {
     /// No keys yet. The refresh task holds the sender.
     pub(super) fn new() -> (Self, watch::Sender<()>) {
         let (sender, served) = watch::channel(());
-        let keys =
-            Self { state: ArcSwap::default(), fetches: FetchCounts::default(), demand: Mutex::default(), wanted: Notify::new(), served };
+        let keys = Self {
+            state: ArcSwap::default(),
+            fetches: FetchCounts::default(),
+            demand: Mutex::default(),
+            wanted: Notify::new(),
+            attempted: watch::Sender::new(false),
+            served,
+        };
         (keys, sender)
     }
 
@@ -132,6 +140,12 @@ impl ProviderKeys {
             let _ = timeout(PATIENCE, served.changed()).await;
         }
         self.differs_from(seen)
+    }
+
+    /// Returns once a fetch has ended, one way or the other.
+    pub async fn attempted(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.attempted.subscribe().wait_for(|attempted| *attempted).await;
     }
 
     fn differs_from(&self, seen: &Arc<KeySet>) -> bool {
@@ -175,6 +189,7 @@ impl ProviderKeys {
         self.fetches.good.fetch_add(1, Ordering::Relaxed);
         let keys = keys.map(Arc::new).or_else(|| self.state.load().good.as_ref().map(|(keys, _)| Arc::clone(keys)));
         self.state.store(Arc::new(KeyState { good: keys.map(|keys| (keys, now)), failure: None }));
+        self.attempted.send_replace(true);
         self.demand().land(served);
     }
 
@@ -182,6 +197,7 @@ impl ProviderKeys {
     pub(super) fn fetch_failed(&self, error: FetchError, not_before: Option<Instant>, served: &watch::Sender<()>) {
         self.fetches.count(error);
         self.state.store(Arc::new(KeyState { good: self.state.load().good.clone(), failure: Some(error) }));
+        self.attempted.send_replace(true);
         let mut demand = self.demand();
         demand.cool_until = demand.cool_until.max(not_before);
         demand.land(served);

@@ -63,13 +63,13 @@ impl Stage {
         let (tenant_address, echo) = (serve_tenant(&tenant, args.tenant).await?, serve_echo(args.echo).await?);
         let gateway = crate::args::Gateway { connect_to: vec![reach(tenant_address)?], ..args.gateway.clone() };
         let defaults = Defaults { http: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into() };
-        let (ready, mut ready_rx) = watch::channel(false);
-        let plane = Plane::start(&gateway, &defaults, ready_rx.clone(), vec![]).await?;
+        let (table, table_rx) = watch::channel(false);
+        let mut plane = Plane::start(&gateway, &defaults, table_rx, vec![]).await?;
         let files = Files::write(args, &tenant, plane.address(), echo)?;
-        let directory = Directory::serve(files.dir.clone(), &gateway, &plane, ready)?;
+        let directory = Directory::serve(files.dir.clone(), &gateway, &plane, table)?;
         let walk_through = WalkThrough { gateway: plane.address(), tenant: tenant_address, ca_file: files.ca_file(), ca: tenant.ca_pem() };
         // An error of the directory comes up where it is waited for.
-        let _ = tokio::time::timeout(START_LIMIT, ready_rx.wait_for(|ready| *ready)).await;
+        let _ = tokio::time::timeout(START_LIMIT, plane.ready.wait_for(|ready| *ready)).await;
         Ok(Self { plane, directory, walk_through, files })
     }
 
