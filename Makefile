@@ -50,9 +50,12 @@ unit:
 	$(CLUSTER) build etcd kube-apiserver kubectl helm
 	cargo test --locked
 
-test: check ## all tests that need no root
+test: ## everything: 'check', then the end-to-end run on a real cluster
+	tests/cluster/e2e --requirements
+	$(MAKE) check
+	$(MAKE) e2e
 
-e2e: ## the end-to-end run on a real cluster: root on Linux, or KUBECONFIG and LOAD_IMAGE
+e2e: ## the end-to-end run alone: root on Linux, or KUBECONFIG and LOAD_IMAGE
 	tests/cluster/e2e --requirements
 	$(MAKE) build
 	tests/cluster/e2e $(BINARY)
@@ -64,7 +67,7 @@ manifests: ## the chart's golden files and manifests/portcullis.yaml, written an
 	$(CLUSTER) build helm
 	BLESS=1 cargo test --locked --quiet --test chart
 
-kubectl-docs: ## docs/kubectl.md, written anew by the end-to-end run
+kubectl-docs: build ## docs/kubectl.md, written anew by the end-to-end run
 	KUBECTL_DOCS=docs/kubectl.md tests/cluster/e2e $(BINARY)
 
 crds: ## crds/ and the chart's copy, written anew
