@@ -21,7 +21,8 @@ from .targets import PEERS, REFERENCE, Target
 from .tokens import material
 
 TARGETS: tuple[Target, ...] = (*OURS, *PEERS)
-_USUAL = ("portcullis", "portcullis-log", "direct", "nginx", "haproxy-jwt", "envoy-jwt", "envoy-jwt-cache")
+_QUICK = ("portcullis", "nginx", "haproxy-jwt", "envoy-jwt")
+_FULL = ("portcullis", "portcullis-log", "direct", "nginx", "haproxy-jwt", "envoy-jwt", "envoy-jwt-cache")
 
 
 def main(arguments: list[str]) -> int:
@@ -52,7 +53,7 @@ def _add_setup(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(verb=_run)
     names = [target.name for target in TARGETS]
-    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(names)}; by default those of {', '.join(_USUAL)} that are there")
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(names)}; by default those of {', '.join(_FULL)} that are there; quick: {', '.join(_QUICK)}")
     parser.add_argument("--quick", action="store_true", help="few scenarios, 3 rounds of 2 s: does it work, and roughly how does it stand")
     parser.add_argument("--scenario", action="append", metavar="NAME", help=f"of {', '.join(s.name for s in SCENARIOS)}; repeatable")
     parser.add_argument("--rounds", type=int, metavar="N", help="9 by default; fewer are not judged")
@@ -120,10 +121,15 @@ def _chosen_targets(options: argparse.Namespace) -> list[Target]:
     if options.peers:
         wanted = list(dict.fromkeys([*options.peers, REFERENCE.name]))
     else:
-        wanted = [name for name in _USUAL if name in ("portcullis", REFERENCE.name) or places.has(known[name].program)]
+        wanted = [name for name in (_QUICK if options.quick else _FULL) if name in ("portcullis", REFERENCE.name) or places.has(known[name].program)]
     for name in wanted:
-        places.program(known[name].program)
+        _require_release(places.program(known[name].program))
     return [known[name] for name in wanted]
+
+
+def _require_release(program: str) -> None:
+    if Path(program).parent.name == "debug":
+        raise ValueError(f"{program} is a debug build: its figures would mean nothing")
 
 
 def _chosen_scenarios(options: argparse.Namespace) -> list[Scenario]:

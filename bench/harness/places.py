@@ -26,12 +26,13 @@ class Missing(Exception):
 
 def program(name: str) -> str:
     """The path of a program: its variable (NAME in capitals), what setup built, PATH, the system's directories."""
-    named = os.environ.get(name.upper().replace("-", "_"))
+    named = os.environ.get(_variable(name))
     if named:
         return str(Path(shutil.which(named) or named).resolve())
     found = _portcullis() if name == "portcullis" else _search(name)
     if not found:
-        raise Missing(f"no {name}: bench/bench setup, or {name.upper().replace('-', '_')}=/path/to/{name}")
+        how = "make build" if name == "portcullis" else "bench/bench setup"
+        raise Missing(f"no {name}: {how}, or {_variable(name)}=/path/to/{name}")
     return found
 
 
@@ -41,6 +42,10 @@ def has(name: str) -> bool:
         return os.access(program(name), os.X_OK)
     except Missing:
         return False
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _search(name: str) -> str | None:

@@ -35,12 +35,12 @@ def _intro(results: Results) -> str:
     lines = [
         "# Portcullis and its peers, side by side",
         "",
-        f"Written by `bench/bench`; what the columns mean is in performance.md. {about['date']}, {rounds} rounds of {about['seconds']} s, interleaved.",
+        f"Written by `bench/bench`; what the columns mean is in performance.md. {about['date']}, rounds: {rounds}, {about['seconds']} s a load, interleaved.",
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}. {noisy} of {len(results.samples)} measurements were noisy.",
         "",
     ]
     if rounds < goals.ROUNDS:
-        lines += [f"**{rounds} rounds are too few to judge anything by ({goals.ROUNDS} are needed): this run says that it works, not how fast.**", ""]
+        lines += [f"**Too few to judge anything by: {rounds} of {goals.ROUNDS} rounds: this run says that it works, not how fast.**", ""]
     return "\n".join([*lines, *_table(("target", "version", "remark"), _target_rows(results))])
 
 

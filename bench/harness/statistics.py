@@ -68,5 +68,5 @@ class Table:
 
 
 def quotient(above: dict[int, float], below: dict[int, float]) -> Estimate | None:
-    """Of the rounds that both have."""
-    return estimate([above[number] / below[number] for number in above if below.get(number)])
+    """Of the rounds that both have, and in which there is something to divide by (an added latency can be lost in noise)."""
+    return estimate([above[number] / below[number] for number in above if below.get(number, 0) > 0])

@@ -1,7 +1,6 @@
 """The peers: how each is configured and started. Adding one is a line in PEERS and a file in configs/."""
 import json
 import re
-import resource
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ ROUTES = "routes"  # as many routes as the setting says
 BODIES = "bodies"  # any path and method
 TRAFFIC = "traffic"  # requests through another process
 
+# More than are ever opened: nginx closes idle connections when its table is nearly full, whatever the limit on open files.
 _CONNECTIONS = 32_768
 
 
@@ -77,6 +77,9 @@ class Direct(Target):
     def command(self, setting: Setting) -> list[str]:
         raise NotImplementedError("there is no process between load and upstream")
 
+    def version(self) -> str:
+        return "bench/upstream"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Peer(Target):
@@ -103,7 +106,7 @@ def _values(setting: Setting) -> dict[str, str]:
         "upstream_port": str(setting.upstream_port),
         "workers": str(setting.workers),
         "directory": str(setting.directory),
-        "connections": str(min(_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
+        "connections": str(_CONNECTIONS),
         "issuer": names.ISSUER,
         "audience": names.AUDIENCE,
         "key_id": names.KEY_ID,
