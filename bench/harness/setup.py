@@ -63,7 +63,9 @@ def _build_upstream() -> None:
     target = places.CACHE / "target"
     manifest = places.BENCH / "upstream" / "Cargo.toml"
     _run(["cargo", "build", "--quiet", "--locked", "--release", "--manifest-path", str(manifest), "--target-dir", str(target)])
-    shutil.copy2(target / "release" / "bench-upstream", places.PROGRAMS)
+    new = places.PROGRAMS / "bench-upstream.new"
+    shutil.copy2(target / "release" / "bench-upstream", new)
+    new.replace(places.PROGRAMS / "bench-upstream")  # one that runs cannot be written to
 
 
 def _fetch_wheel(name: str) -> None:
