@@ -9,7 +9,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # Static, so that the image is this one file. The explicit target keeps the flag away from proc macros.
 BINARY := target/$(HOST)/release/portcullis
 
-.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test e2e demo manifests kubectl-docs crds
+.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test e2e bench demo manifests kubectl-docs crds
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -59,6 +59,10 @@ e2e: ## the end-to-end run alone: root on Linux, or KUBECONFIG and LOAD_IMAGE
 	tests/cluster/e2e --requirements
 	$(MAKE) build
 	tests/cluster/e2e $(BINARY)
+
+bench: build ## Portcullis and its peers side by side, quickly; docs/performance.md has the full run
+	bench/bench setup
+	PORTCULLIS=$(BINARY) bench/bench run --quick
 
 demo: ## tenant, backend and gateway in one process, and three curl commands to paste
 	cargo run --locked --release -- demo
