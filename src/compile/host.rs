@@ -15,8 +15,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wish {
     pub(super) pattern: HostPattern,
-    /// The object's hosts could not be read: this is only where its rules refuse, and it wins against nobody.
-    pub(super) guessed: bool,
+    pub(super) basis: Basis,
+}
+
+/// Why an object's rules stand under a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    Named,
+    /// It held the host, and now names one that cannot be read: its rules refuse there.
+    Remembered,
+    /// It names a host that cannot be read, and this may be it: its rules refuse there, and it wins against no other namespace.
+    Guessed,
 }
 
 /// Answers who owns a host.
@@ -106,9 +115,9 @@ impl<'a> Owners<'a> {
 
 impl<'a> Claim<'a> {
     fn new(object: &'a EndpointObject, wish: &Wish) -> Self {
-        let strength = match wish.guessed {
-            true => Strength::Guessed,
-            false => held_since(object, &wish.pattern).map_or(Strength::Named, |since| Strength::Held { since }),
+        let strength = match wish.basis {
+            Basis::Guessed => Strength::Guessed,
+            Basis::Named | Basis::Remembered => held_since(object, &wish.pattern).map_or(Strength::Named, |since| Strength::Held { since }),
         };
         Self { strength, created: object.created, namespace: &object.namespace, name: &object.name }
     }

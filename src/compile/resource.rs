@@ -4,7 +4,7 @@ use super::{
     auth,
     backend::Services,
     headers,
-    host::Wish,
+    host::{Basis, Wish},
     inputs::EndpointObject,
     report::{Problem, Report},
     require,
@@ -53,17 +53,17 @@ pub(super) fn isolated(object: &EndpointObject, services: &Services<'_>, compile
     let salvaged = || refused(object, salvage::hosts(object), Refusal::InvalidSpec, vec![problem()]);
     let compiled = catch_unwind(AssertUnwindSafe(|| compiler(object, services)));
     let compiled = compiled.or_else(|_| catch_unwind(AssertUnwindSafe(salvaged)));
-    compiled.unwrap_or_else(|_| refused_everywhere(object, vec![Wish { pattern: HostPattern::Any, guessed: true }], problem()))
+    compiled.unwrap_or_else(|_| refused_everywhere(object, vec![Wish { pattern: HostPattern::Any, basis: Basis::Guessed }], problem()))
 }
 
 /// Compiles one object.
 pub(super) fn compile(object: &EndpointObject, services: &Services<'_>) -> Resource {
     let hosts = salvage::hosts(object);
-    if let Some(problem) = oversized(hosts.wishes.len(), salvage::rules(&object.spec).len()) {
+    if let Some(problem) = oversized(hosts.named, salvage::rules(&object.spec).len()) {
         return refused_everywhere(object, hosts.wishes, problem);
     }
     match spec::read(&object.spec) {
-        Ok(spec) if hosts.named => sound(object, &spec, hosts, services),
+        Ok(spec) if hosts.named > 0 => sound(object, &spec, hosts, services),
         Ok(_) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
         Err(unreadable) => refused(object, hosts, unreadable.refusal, unreadable.problems),
     }
@@ -117,7 +117,7 @@ fn refused_everywhere(object: &EndpointObject, wishes: Vec<Wish>, problem: Probl
 
 fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: Refusal) -> Rule {
     let id = RuleId { namespace: object.namespace.as_str().into(), name: object.name.as_str().into(), rule };
-    Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false, public: false }
+    Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false }
 }
 
 fn refused_at(object: &EndpointObject, wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {
