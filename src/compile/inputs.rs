@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// The class of an object that names none.
+pub const DEFAULT_CLASS: &str = "portcullis";
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
     /// Objects of other classes are ignored.
@@ -23,6 +26,9 @@ pub struct EndpointObject {
     pub spec: Value,
     /// `status.hosts`.
     pub claims: Vec<HostClaim>,
+    /// What an API server would have refused it for, each with its field: its rules then refuse in place. Empty for an object
+    /// of a cluster.
+    pub problems: Vec<String>,
 }
 
 /// A host this object's namespace has held since then.

@@ -32,8 +32,8 @@ mod token;
 mod verdict;
 
 pub use self::{
-    endpoints::{Loopback, endpoints},
-    inputs::{EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
+    endpoints::{Loopback, SERVICE_NAME, endpoints},
+    inputs::{DEFAULT_CLASS, EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
     verdict::{Condition, ObjectRef, Reason, Verdict},
 };
 

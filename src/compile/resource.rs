@@ -5,12 +5,13 @@ use super::{
     backend::Services,
     headers,
     host::{Basis, Wish},
-    inputs::EndpointObject,
+    inputs::{DEFAULT_CLASS, EndpointObject},
     report::{Problem, Report},
     require,
     route::{self, Rule, Shared},
     salvage::{self, Hosts, Place},
     spec, token,
+    verdict::Reason,
 };
 use crate::{
     api::ProtectedEndpointSpec,
@@ -44,7 +45,7 @@ const MAX_RULES: usize = 128;
 
 /// The installation that an object asks for.
 pub(super) fn class(object: &EndpointObject) -> &str {
-    object.spec.get("className").and_then(Value::as_str).unwrap_or("portcullis")
+    object.spec.get("className").and_then(Value::as_str).unwrap_or(DEFAULT_CLASS)
 }
 
 /// Runs `compiler`; should it panic, the object's rules refuse at their places (K14).
@@ -62,11 +63,19 @@ pub(super) fn compile(object: &EndpointObject, services: &Services<'_>) -> Resou
     if let Some(problem) = oversized(hosts.named, salvage::rules(&object.spec).len()) {
         return refused_everywhere(object, hosts.wishes, problem);
     }
-    match spec::read(&object.spec) {
-        Ok(spec) if hosts.named > 0 => sound(object, &spec, hosts, services),
-        Ok(_) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
-        Err(unreadable) => refused(object, hosts, unreadable.refusal, unreadable.problems),
+    match (spec::read(&object.spec), object.problems.is_empty()) {
+        (Ok(spec), true) if hosts.named > 0 => sound(object, &spec, hosts, services),
+        (Ok(_), true) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
+        (Err(unreadable), true) => refused(object, hosts, unreadable.refusal, unreadable.problems),
+        (read, false) => refused_before(object, hosts, read.err().map_or(Refusal::InvalidSpec, |unreadable| unreadable.refusal)),
     }
+}
+
+/// Who read it has said already all that is wrong.
+fn refused_before(object: &EndpointObject, hosts: Hosts, refusal: Refusal) -> Resource {
+    let reason = if refusal == Refusal::UnsupportedField { Reason::UnsupportedField } else { Reason::Invalid };
+    let problem = |message: &String| Problem { reason, message: message.clone() };
+    refused(object, Hosts { problems: vec![], ..hosts }, refusal, object.problems.iter().map(problem).collect())
 }
 
 fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, services: &Services<'_>) -> Resource {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 fn object(namespace: &str, name: &str, created: i64, spec: Value) -> EndpointObject {
     let uid = format!("{namespace}-{name}");
-    EndpointObject { namespace: namespace.into(), name: name.into(), uid, generation: 1, created, spec, claims: vec![] }
+    EndpointObject { namespace: namespace.into(), name: name.into(), uid, generation: 1, created, spec, claims: vec![], problems: vec![] }
 }
 
 /// A sound spec: one Token rule for everything under `path`.
