@@ -1,5 +1,6 @@
 //! One owned, consistent view of the cluster (or of a directory): all that `compile` may look at.
 
+use crate::routing::HostPattern;
 use serde_json::Value;
 
 /// The class of an object that names none.
@@ -69,5 +70,5 @@ pub struct Ownership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostBinding {
     pub namespaces: Vec<String>,
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostPattern>,
 }

@@ -86,7 +86,7 @@ fn k14_a_panic_marks_its_object_and_harms_no_other() {
 fn a_bound_host_never_falls_to_a_namespace_that_may_not_serve_it() {
     let binding = |namespace: &str, hosts: &[&str]| HostBinding {
         namespaces: vec![namespace.into()],
-        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        hosts: hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect(),
     };
     let wide = object("a", "wide", 1, public(&["*.corp.example"], "/"));
     let mut inputs = inputs(vec![wide]);
@@ -517,8 +517,9 @@ fn what_compiling_costs() {
 
     let both = |n: usize| object(&format!("n{n}"), "pe", 1, spec(&["*", &format!("h{n}.example.com")], "/"));
     let mut bound = inputs((0..2_000).map(both).collect());
-    let bind = |n: usize| HostBinding { namespaces: vec![format!("n{n}")], hosts: vec![format!("h{n}.example.com")] };
-    let all = HostBinding { namespaces: (0..2_000).map(|n| format!("n{n}")).collect(), hosts: vec!["*".into()] };
+    let bind =
+        |n: usize| HostBinding { namespaces: vec![format!("n{n}")], hosts: vec![HostPattern::Exact(format!("h{n}.example.com").into())] };
+    let all = HostBinding { namespaces: (0..2_000).map(|n| format!("n{n}")).collect(), hosts: vec![HostPattern::Any] };
     bound.ownership.bindings = (0..2_000).map(bind).chain([all]).collect();
     measured("2,000 namespaces that name * and a host bound to each alone", || compile(&bound));
 }

@@ -340,7 +340,7 @@ fn documents_are_read_strictly() {
         ("an unreadable ProtectedEndpoint is not", endpoint("[]").replace("{name: a}", "5"), Some((1, 0))),
         (
             "a list of ours",
-            format!("apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpointList\nitems: [{{metadata: {{name: a}}}}, {{}}]\n"),
+            "apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpointList\nitems: [{metadata: {name: a}}, {}]\n".to_owned(),
             Some((2, 0)),
         ),
         ("a key twice", endpoint("{a: 1, a: 2}"), None),
