@@ -3,7 +3,9 @@
 use crate::{
     compile::HostBinding,
     jwks::{ConnectTo, PrivateIssuers},
-    proxy, telemetry,
+    proxy,
+    routing::HostPattern,
+    telemetry,
 };
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -242,12 +244,27 @@ fn parse_health_path(text: &str) -> Result<HealthPath, String> {
 }
 
 fn parse_binding(text: &str) -> Result<HostBinding, String> {
-    let list = |text: &str| -> Vec<String> { text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect() };
+    fn list<'a, T, E>(text: &'a str, parse: impl Fn(&'a str) -> Result<T, E>) -> Result<Vec<T>, E> {
+        text.split(',').filter(|part| !part.is_empty()).map(parse).collect()
+    }
     let (namespaces, hosts) = text.split_once('=').unwrap_or_default();
-    let binding = HostBinding { namespaces: list(namespaces), hosts: list(hosts) };
+    let binding = HostBinding { namespaces: list(namespaces, parse_namespace)?, hosts: list(hosts, parse_host)? };
     match binding.namespaces.is_empty() || binding.hosts.is_empty() {
         true => Err("want NAMESPACE,…=HOST,… such as shop=api.example.com,*.shop.example.com".to_owned()),
         false => Ok(binding),
+    }
+}
+
+fn parse_host(text: &str) -> Result<HostPattern, String> {
+    let want = "want a DNS name such as api.example.com, *.example.com for one label, or * for every host";
+    HostPattern::parse(text).map_err(|_| format!("{text:?} is not a host: {want}"))
+}
+
+fn parse_namespace(text: &str) -> Result<String, String> {
+    let sound = text.len() <= 63 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    match sound {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{text:?} is not a namespace: want a name such as shop")),
     }
 }
 
@@ -282,6 +299,13 @@ mod tests {
             ("portcullis run --client-address TrustedProxies", "--trusted-proxies"),
             ("portcullis run --health-path health", "want a path"),
             ("portcullis run --host-binding a", "want NAMESPACE"),
+            (
+                "portcullis run --host-binding a=x.example,api..example",
+                "invalid value 'a=x.example,api..example' for '--host-binding <NAMESPACE,…=HOST,…>': \"api..example\" is not a host: want a DNS name",
+            ),
+            ("portcullis run --host-binding a=https://x.example", "is not a host"),
+            ("portcullis serve x --host-binding a=*.com", "is not a host"),
+            ("portcullis run --host-binding Shop=x.example", "\"Shop\" is not a namespace"),
             ("portcullis serve", "<DIR>"),
         ];
         for (line, want) in bad {

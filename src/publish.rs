@@ -120,6 +120,7 @@ mod tests {
             created: 0,
             spec,
             claims: Vec::new(),
+            problems: Vec::new(),
         };
         let port = ServicePort { name: "http".to_owned(), number: 80, app_protocol: None };
         let service = ServiceObject { namespace: "n".to_owned(), name: name.to_owned(), external_name: false, ports: vec![port] };

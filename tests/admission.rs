@@ -14,8 +14,8 @@ use kube::{
 };
 use portcullis::{
     api::{FORBIDDEN_CLAIM_HEADERS, ProtectedEndpoint, custom_resource_definition},
-    cli::offline::Schema,
     compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
+    source::schema::Schema,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

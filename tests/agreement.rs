@@ -4,8 +4,8 @@
 
 use portcullis::{
     api::Duration,
-    cli::offline::Schema,
     compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
+    source::schema::Schema,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use portcullis::{
     authz::Line,
     compile::{Compiled, EndpointObject, HostBinding, Inputs, ObjectRef, Outcome, Ownership, ServiceObject, Verdict, compile},
     jwt::{AudienceMatch, ClaimName},
-    routing::{self, Access, Credentials, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy},
+    routing::{self, Access, Credentials, HostPattern, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy},
 };
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
@@ -68,8 +68,10 @@ fn endpoint(name: &str, object: &Value) -> EndpointObject {
 
 /// What the chart's values say, as a document of its own.
 fn ownership(object: &Value) -> Ownership {
-    let texts = |value: &Value| value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect();
-    let binding = |value: &Value| HostBinding { namespaces: texts(&value["namespaces"]), hosts: texts(&value["hosts"]) };
+    let texts =
+        |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect() };
+    let hosts = |value: &Value| texts(value).iter().map(|host| HostPattern::parse(host).unwrap()).collect();
+    let binding = |value: &Value| HostBinding { namespaces: texts(&value["namespaces"]), hosts: hosts(&value["hosts"]) };
     Ownership {
         catch_all_namespaces: texts(&object["catchAllNamespaces"]),
         bindings: object["hostBindings"].as_array().into_iter().flatten().map(binding).collect(),

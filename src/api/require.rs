@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// split on dots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.scopes), has(self.permissions), has(self.roles), has(self.rolesClaim), has(self.rolesClaimPath), has(self.claims)].exists(x, x)")
+    .message("require must ask for something: name scopes, permissions, roles or claims"))]
 #[x_kube(validation = Rule::new("!has(self.roles) || has(self.rolesClaim) != has(self.rolesClaimPath)")
     .message("roles needs exactly one of rolesClaim, such as https://my.app/roles (the claim your Auth0 Action sets), or rolesClaimPath").field_path(".roles"))]
 #[x_kube(validation = Rule::new("has(self.roles) || !(has(self.rolesClaim) || has(self.rolesClaimPath))")

@@ -1,26 +1,21 @@
 //! `portcullis check FILE…`: what a cluster would say of these manifests, without one.
 //!
 //! ```text
-//! FILE… -> documents -> ProtectedEndpoint -> schema, CEL rules (offline.rs)  -> findings
-//!                    -> Service           -> context                         -> compile -> findings
+//! FILE… -> documents -> ProtectedEndpoint -> schema, CEL rules -> findings      (source::objects, as `serve` reads them)
+//!                    -> Service           -> context            -> compile -> findings
 //! ```
 
 mod finding;
 
 use self::finding::{Finding, Place, Severity};
-use super::{
-    documents,
-    offline::{Problem, Schema},
-};
-use crate::compile::{Compiled, Condition, EndpointObject, Inputs, Ownership, Reason, ServiceObject, Verdict, compile};
-use k8s_openapi::{
-    api::{
-        core::v1::{Secret, Service},
-        discovery::v1::EndpointSlice,
+use crate::{
+    compile::{Compiled, Condition, DEFAULT_CLASS, EndpointObject, Inputs, Ownership, Reason, ServiceObject, Verdict, compile},
+    source::{
+        documents,
+        objects::{self, Objects},
+        schema::Schema,
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,8 +36,6 @@ struct Check {
 struct Endpoint {
     place: Place,
     object: EndpointObject,
-    /// Schema and rules hold; otherwise `compile` would only say the same again.
-    sound: bool,
 }
 
 /// Writes every problem of `files` to `out`, one a line: file, object, field, and what would be right. True when there is none.
@@ -65,42 +58,26 @@ pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<bool> {
 impl Check {
     fn read(&mut self, index: usize, file: &Path) {
         let place = Place::of_file(index, file);
-        match documents::read(file) {
-            Ok(documents) => {
-                documents.iter().enumerate().for_each(|(index, document)| self.take(&place.of_document(index, document), document))
-            }
+        match documents::read(file).and_then(|content| documents::parse(&content)) {
+            Ok(documents) => self.take(&place, Objects::read(&file.display().to_string(), &documents, &self.schema)),
             Err(error) => self.problem(&place, error.to_string()),
         }
     }
 
-    fn take(&mut self, place: &Place, document: &Value) {
-        let text = |field| document.get(field).and_then(Value::as_str).unwrap_or_default();
-        match (text("apiVersion"), text("kind")) {
-            (_, "ProtectedEndpoint") => self.take_endpoint(place, document),
-            ("v1", "Service") => self.take_service(place, document),
-            ("v1", "Secret") => drop(self.parse::<Secret>(place, document)),
-            ("discovery.k8s.io/v1", "EndpointSlice") => drop(self.parse::<EndpointSlice>(place, document)),
-            ("", _) => self.problem(place, "apiVersion: is required, such as portcullis.dev/v1alpha1"),
-            (_, "") => self.problem(place, "kind: is required, such as ProtectedEndpoint"),
-            (version, kind) if version.starts_with("portcullis.dev/") => {
-                self.problem(place, format!("kind: there is no kind {kind} in {version}; the one there is: ProtectedEndpoint"));
-            }
-            (_, kind) => self.note(place, format!("kind {kind} is not looked at")),
+    fn take(&mut self, file: &Place, objects: Objects) {
+        for remark in objects.remarks {
+            self.say(Severity::from(remark.severity), &file.of_document(&remark.at), remark.text);
         }
+        self.services.extend(objects.services);
+        objects.endpoints.into_iter().for_each(|endpoint| self.take_endpoint(file, endpoint));
     }
 
-    fn take_endpoint(&mut self, place: &Place, document: &Value) {
-        let problems = self.schema.problems(document);
-        for Problem { path, message } in &problems {
-            self.problem(place, format!("{path}: {message}"));
-        }
-        let metadata = document.get("metadata").cloned().unwrap_or_default();
-        let mut metadata: ObjectMeta = serde_json::from_value(metadata).unwrap_or_default();
-        namespaced(&mut metadata);
-        metadata.uid = Some(self.endpoints.len().to_string());
-        let object = EndpointObject::from_parts(&metadata, document);
-        self.expect_first(place, &object);
-        self.endpoints.push(Endpoint { place: place.clone(), object, sound: problems.is_empty() });
+    fn take_endpoint(&mut self, file: &Place, endpoint: objects::Endpoint) {
+        let (place, mut object) = (file.of_document(&endpoint.at), endpoint.object);
+        object.problems.iter().for_each(|problem| self.problem(&place, problem));
+        object.uid = self.endpoints.len().to_string();
+        self.expect_first(&place, &object);
+        self.endpoints.push(Endpoint { place, object });
     }
 
     /// An object that stands twice would be applied twice, and the last one would win.
@@ -110,23 +87,6 @@ impl Check {
             let text =
                 format!("metadata.name: the same object stands in {} already; give one of them another name", first.place.file.display());
             self.problem(place, text);
-        }
-    }
-
-    fn take_service(&mut self, place: &Place, document: &Value) {
-        if let Some(mut service) = self.parse::<Service>(place, document) {
-            namespaced(&mut service.metadata);
-            self.services.push(ServiceObject::from(&service));
-        }
-    }
-
-    fn parse<T: DeserializeOwned>(&mut self, place: &Place, document: &Value) -> Option<T> {
-        match serde_path_to_error::deserialize(document) {
-            Ok(object) => Some(object),
-            Err(error) => {
-                self.problem(place, format!("{}: {}", error.path(), error.inner()));
-                None
-            }
         }
     }
 
@@ -147,7 +107,7 @@ impl Check {
     /// What `compile` says of sound endpoints; of others the schema has said it.
     fn judge(&self, compiled: &Compiled) -> Vec<Finding> {
         let by_uid: BTreeMap<_, _> = compiled.outcomes.iter().map(|(object, outcome)| (object.uid.as_str(), outcome)).collect();
-        let sound = self.endpoints.iter().filter(|endpoint| endpoint.sound);
+        let sound = self.endpoints.iter().filter(|endpoint| endpoint.object.problems.is_empty());
         let outcomes = sound.filter_map(|endpoint| Some((endpoint, by_uid.get(endpoint.object.uid.as_str())?)));
         let verdicts = outcomes.flat_map(|(endpoint, outcome)| outcome.verdicts.iter().map(move |verdict| (endpoint, verdict)));
         verdicts.filter_map(|(endpoint, verdict)| self.finding(endpoint, verdict)).collect()
@@ -175,23 +135,13 @@ impl Check {
         self.say(Severity::Problem, place, text);
     }
 
-    fn note(&mut self, place: &Place, text: impl Into<String>) {
-        self.say(Severity::Note, place, text);
-    }
-
     fn say(&mut self, severity: Severity, place: &Place, text: impl Into<String>) {
         self.findings.push(Finding { severity, place: place.clone(), text: text.into() });
     }
 }
 
-const DEFAULT_NAMESPACE: &str = "default";
-
-fn namespaced(metadata: &mut ObjectMeta) {
-    metadata.namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.to_owned());
-}
-
 fn class(object: &EndpointObject) -> &str {
-    object.spec.get("className").and_then(Value::as_str).unwrap_or("portcullis")
+    object.spec.get("className").and_then(Value::as_str).unwrap_or(DEFAULT_CLASS)
 }
 
 #[cfg(test)]

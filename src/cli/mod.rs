@@ -2,5 +2,3 @@
 
 pub mod check;
 pub mod crd;
-pub mod documents;
-pub mod offline;

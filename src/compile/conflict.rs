@@ -1,17 +1,19 @@
-//! Puts compiled rules under their hosts: older objects first, so that of equal places the older one keeps its own, and tells
-//! the losers.
+//! Puts compiled rules under their hosts: first those whose places are guesses, then older objects before younger ones, so that
+//! of equal places the older one keeps its own; and tells the losers.
 
 use super::{
-    host::{Loss, Owners},
+    guess::{self, Held},
+    host::{Basis, Loss, Owners, Wish},
     inputs::EndpointObject,
+    overlap::{Losses, is_public},
     report::Problem,
     resource::Resource,
     route::Rule,
-    salvage::COMMON_METHODS,
-    verdict::Reason,
+    salvage::Guess,
 };
 use crate::routing::{
-    Access, BackendId, CanonicalPath, Found, HostPattern, ManagedHeaders, PathKind, Plan, Route, Snapshot, SnapshotBuilder,
+    Access, BackendId, CanonicalPath, Found, HostPattern, Lost, ManagedHeaders, PathKind, Plan, Refusal, Route, Snapshot, SnapshotBuilder,
+    Spot,
 };
 use http::{HeaderName, Method};
 use std::{
@@ -24,37 +26,31 @@ use std::{
 pub(super) struct Entry<'a> {
     pub(super) object: &'a EndpointObject,
     pub(super) resource: Resource,
-    /// The hosts its rules are served under, in the object's order.
-    pub(super) hosts: Vec<HostPattern>,
+    /// The hosts its rules stand under, in the object's order.
+    pub(super) hosts: Vec<Wish>,
 }
 
 /// The table in the making.
 #[derive(Debug, Default)]
 pub(super) struct Table<'a> {
     builder: SnapshotBuilder,
+    held: Held,
     served: BTreeMap<HostPattern, &'a str>,
     backends: BTreeSet<BackendId>,
     managed: HashMap<&'a str, Arc<ManagedHeaders>>,
     protected: Vec<Protected>,
 }
 
+/// What a rule without methods is asked for when one looks what is public beside it.
+const COMMON_METHODS: [Method; 7] = [Method::DELETE, Method::GET, Method::HEAD, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT];
+
 /// A Token rule at an Exact path: what stands around it is worth a look.
 #[derive(Debug)]
 struct Protected {
     entry: usize,
     host: HostPattern,
-    path: CanonicalPath<'static>,
+    spot: Spot,
     route: Arc<Route>,
-}
-
-/// Another rule that keeps a place, or some methods of it.
-#[derive(Debug)]
-struct Overlap {
-    /// Nothing of the place is left.
-    whole: bool,
-    /// The other rule is of the same object.
-    own: bool,
-    message: String,
 }
 
 // === impl Entry ===
@@ -69,7 +65,9 @@ impl<'a> Entry<'a> {
         let mut losses = Vec::new();
         for wish in &self.resource.wishes {
             match owners.check(&self.object.namespace, &wish.pattern) {
-                Ok(()) => self.hosts.push(wish.pattern.clone()),
+                Ok(()) => self.hosts.push(wish.clone()),
+                // Nobody asked for a guess.
+                Err(_) if wish.basis == Basis::Guessed => {}
                 Err(loss) => losses.push(loss),
             }
         }
@@ -82,19 +80,28 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// Whether a host of the object cannot be read, and nothing tells which it is.
+    pub(super) fn guesses_hosts(&self) -> bool {
+        self.resource.wishes.iter().any(|wish| wish.basis == Basis::Guessed)
+    }
+
+    /// Its rules refuse under `hosts` too.
+    pub(super) fn guess_hosts(&mut self, hosts: &BTreeSet<HostPattern>) {
+        let known: HashSet<_> = self.hosts.iter().map(|wish| wish.pattern.clone()).collect();
+        let others = hosts.iter().filter(|host| !known.contains(host));
+        self.hosts.extend(others.map(|host| Wish { pattern: host.clone(), basis: Basis::Guessed }));
+    }
+
     /// What a sound object gets, in a sentence.
     pub(super) fn serves(&self) -> String {
-        let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
+        let hosts: Vec<_> = self.held().map(ToString::to_string).collect();
         let rules = self.resource.rules.len();
         format!("{rules} {} on {}", if rules == 1 { "rule" } else { "rules" }, hosts.join(", "))
     }
 
-    /// The hosts it holds: a guess is no claim, and stands alone.
-    pub(super) fn held(&self) -> &[HostPattern] {
-        match self.resource.wishes.iter().any(|wish| wish.guessed) {
-            true => &[],
-            false => &self.hosts,
-        }
+    /// The hosts it holds: a guess is no claim.
+    pub(super) fn held(&self) -> impl Iterator<Item = &HostPattern> {
+        self.hosts.iter().filter(|wish| wish.basis != Basis::Guessed).map(|wish| &wish.pattern)
     }
 }
 
@@ -104,9 +111,8 @@ impl<'a> Table<'a> {
     /// All `entries`, oldest first; their hosts are known.
     pub(super) fn new(entries: &mut [Entry<'a>]) -> Self {
         let mut table = Self { managed: managed(entries), ..Self::default() };
-        for (index, entry) in entries.iter_mut().enumerate() {
-            table.add(index, entry);
-        }
+        entries.iter().for_each(|entry| table.add_guesses(entry));
+        entries.iter_mut().enumerate().for_each(|(index, entry)| table.add(index, entry));
         table
     }
 
@@ -122,45 +128,73 @@ impl<'a> Table<'a> {
         (snapshot, self.backends.into_iter().collect())
     }
 
-    fn add(&mut self, index: usize, entry: &mut Entry<'a>) {
-        let namespace = entry.object.namespace.as_str();
-        self.served.extend(entry.hosts.iter().map(|host| (host.clone(), namespace)));
-        let (mut overlaps, mut places) = (Vec::new(), 0);
+    fn add_guesses(&mut self, entry: &Entry<'a>) {
         for rule in &entry.resource.rules {
-            for methods in &rule.place.methods {
-                let route = self.route(namespace, rule, methods);
-                for (host, (kind, path)) in entry.hosts.iter().flat_map(|host| rule.place.spots.iter().map(move |spot| (host, spot))) {
-                    places += 1;
-                    overlaps.extend(self.place(index, host, *kind, path, &route));
+            let mut route = None;
+            for (host, guess) in entry.hosts.iter().filter_map(|wish| Some((&wish.pattern, guess::guess(&rule.place, wish)?))) {
+                let route = route.get_or_insert_with(|| self.route(entry, rule, vec![], refused(rule)));
+                self.hold(host, &rule.place.spot, guess, route);
+            }
+        }
+    }
+
+    /// Whichever methods were meant, all of them are refused.
+    fn hold(&mut self, host: &HostPattern, spot: &Spot, guess: Guess, route: &Arc<Route>) {
+        // An older guess may stand there: it refuses as well.
+        let _ = self.builder.add(host, spot, route);
+        self.held.hold(host, spot, guess, route);
+    }
+
+    fn add(&mut self, index: usize, entry: &mut Entry<'a>) {
+        self.served.extend(entry.hosts.iter().map(|wish| (wish.pattern.clone(), entry.object.namespace.as_str())));
+        let rules = std::mem::take(&mut entry.resource.rules);
+        for rule in &rules {
+            self.add_rule(index, entry, rule).tell(&mut entry.resource.report);
+        }
+        entry.resource.rules = rules;
+    }
+
+    fn add_rule(&mut self, index: usize, entry: &Entry<'a>, rule: &Rule) -> Losses {
+        let (spot, mut losses) = (&rule.place.spot, Losses::of(&rule.id));
+        let route = self.route(entry, rule, rule.place.methods.clone(), rule.plan.clone());
+        let mut refusing = None;
+        for wish in entry.hosts.iter().filter(|wish| guess::guess(&rule.place, wish).is_none()) {
+            let host = &wish.pattern;
+            match (wish.basis, self.held.holder(host, spot)) {
+                (Basis::Named, Some(holder)) => losses.guessed(host, spot, holder),
+                (Basis::Named, None) => losses.place(host, spot, &route, self.place(index, host, spot, &route)),
+                // Its author cannot tell that it stands there.
+                (Basis::Remembered | Basis::Guessed, _) => {
+                    let route = refusing.get_or_insert_with(|| self.route(entry, rule, rule.place.methods.clone(), refused(rule)));
+                    let _ = self.builder.add(host, spot, route);
                 }
             }
         }
-        tell(entry, overlaps, places);
+        losses
     }
 
-    fn route(&mut self, namespace: &str, rule: &Rule, methods: &[Method]) -> Arc<Route> {
-        let managed = self.managed.get(namespace).cloned().unwrap_or_default();
-        Arc::new(Route { id: rule.id.clone(), methods: methods.to_vec(), managed, plan: rule.plan.clone() })
+    fn route(&self, entry: &Entry<'a>, rule: &Rule, methods: Vec<Method>, plan: Plan) -> Arc<Route> {
+        let managed = self.managed.get(entry.object.namespace.as_str()).cloned().unwrap_or_default();
+        Arc::new(Route { id: rule.id.clone(), methods, managed, plan })
     }
 
-    fn place(
-        &mut self,
-        entry: usize,
-        host: &HostPattern,
-        kind: PathKind,
-        path: &CanonicalPath<'static>,
-        route: &Arc<Route>,
-    ) -> Option<Overlap> {
-        if let Plan::Serve(serve) = &route.plan {
+    fn place(&mut self, entry: usize, host: &HostPattern, spot: &Spot, route: &Arc<Route>) -> Option<Lost> {
+        let lost = self.builder.add(host, spot, route);
+        if let (Plan::Serve(serve), false) = (&route.plan, lost.as_ref().is_some_and(|lost| lost.whole)) {
             self.backends.insert(serve.upstream.backend.clone());
-            if kind == PathKind::Exact && matches!(serve.access, Access::Token(_)) {
-                self.protected.push(Protected { entry, host: host.clone(), path: path.clone(), route: Arc::clone(route) });
+            if spot.kind() == PathKind::Exact && matches!(serve.access, Access::Token(_)) {
+                self.protected.push(Protected { entry, host: host.clone(), spot: spot.clone(), route: Arc::clone(route) });
             }
         }
-        let holder = self.builder.add(host, kind, path, route)?;
-        // What is made out of a broken object may well name a place twice.
-        let salvaged = holder.plan == route.plan && matches!(route.plan, Plan::Refuse(_));
-        (!salvaged).then(|| Overlap::new(route, &holder, &format!("{kind:?} {path} of {host}", path = path.as_str())))
+        lost
+    }
+}
+
+/// The plan of `rule` where it is only guessed to stand.
+fn refused(rule: &Rule) -> Plan {
+    match rule.plan {
+        Plan::Refuse(refusal) => Plan::Refuse(refusal),
+        Plan::Serve(_) => Plan::Refuse(Refusal::InvalidSpec),
     }
 }
 
@@ -173,55 +207,21 @@ fn managed<'a>(entries: &[Entry<'a>]) -> HashMap<&'a str, Arc<ManagedHeaders>> {
     names.into_iter().map(|(namespace, names)| (namespace, Arc::new(names.into_iter().cloned().collect()))).collect()
 }
 
-/// An object that gets no place at all is not accepted; nor is one whose rules repeat each other.
-fn tell(entry: &mut Entry<'_>, overlaps: Vec<Overlap>, places: usize) {
-    let nothing_left = places > 0 && overlaps.iter().filter(|overlap| overlap.whole).count() == places;
-    let report = &mut entry.resource.report;
-    for Overlap { whole, own, message } in overlaps {
-        match (own && whole, nothing_left) {
-            (true, _) => report.invalid(Problem { reason: Reason::Invalid, message }),
-            (false, true) => report.invalid(Problem { reason: Reason::Overlapped, message }),
-            (false, false) => report.note(message),
-        }
-    }
-}
-
-// === impl Overlap ===
-
-impl Overlap {
-    fn new(route: &Route, holder: &Route, place: &str) -> Self {
-        let own = (&route.id.namespace, &route.id.name) == (&holder.id.namespace, &holder.id.name);
-        let held = |method| holder.methods.contains(method) || (*method == Method::HEAD && holder.methods.contains(&Method::GET));
-        let whole = route.methods.iter().all(held);
-        let part = if whole { "" } else { " for the methods they share" };
-        let open = if is_public(holder) && !is_public(route) { ", which is Public" } else { "" };
-        let message = match own {
-            true => format!("{}: {place} is served by {}{part}{open}; each path, pathType and method once", route.id.rule, holder.id.rule),
-            false => format!("{}: {place} is served by the older {}{part}{open}", route.id.rule, holder.id),
-        };
-        Self { whole, own, message }
-    }
-}
-
 // === impl Protected ===
 
 impl Protected {
     /// `/admin` is protected, but `/admin/` falls to a Public prefix around it.
     fn warning(&self, snapshot: &Snapshot) -> Option<String> {
-        let beside = format!("{}/", self.path.as_str());
+        let beside = format!("{}/", self.spot.path());
         let beside = CanonicalPath::parse(&beside).ok().filter(|path| path.as_str() == beside)?;
         let methods = if self.route.methods.is_empty() { &COMMON_METHODS } else { self.route.methods.as_slice() };
         let public = methods.iter().find_map(|method| match snapshot.find_under(&self.host, &beside, method) {
             Found::Route(route) if is_public(route) => Some(&route.id),
             _ => None,
         })?;
-        let (rule, host, path) = (&self.route.id.rule, &self.host, self.path.as_str());
+        let (rule, host, path) = (&self.route.id.rule, &self.host, self.spot.path());
         Some(format!(
             "warning: {rule} protects {path} of {host} alone; {path}/ is public through {public}; use pathType Prefix to protect both"
         ))
     }
-}
-
-fn is_public(route: &Route) -> bool {
-    matches!(&route.plan, Plan::Serve(serve) if matches!(serve.access, Access::Public(_)))
 }

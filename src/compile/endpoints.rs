@@ -4,6 +4,9 @@ use crate::routing::EndpointSet;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+/// The label by which an EndpointSlice names its Service.
+pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
 /// Whether a loopback address may be an endpoint. An API server refuses them; manifests in a directory may hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loopback {

@@ -15,16 +15,32 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wish {
     pub(super) pattern: HostPattern,
-    /// The object's hosts could not be read: this is only where its rules refuse, and it wins against nobody.
-    pub(super) guessed: bool,
+    pub(super) basis: Basis,
+}
+
+/// Why an object's rules stand under a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    Named,
+    /// It held the host, and now names one that cannot be read: its rules refuse there.
+    Remembered,
+    /// It names a host that cannot be read, and this may be it: its rules refuse there, and it wins against no other namespace.
+    Guessed,
 }
 
 /// Answers who owns a host.
 #[derive(Debug)]
 pub(super) struct Owners<'a> {
-    /// Strongest first.
-    claims: HashMap<HostPattern, Vec<Claim<'a>>>,
+    claims: HashMap<HostPattern, Claims<'a>>,
     rules: Rules<'a>,
+}
+
+/// All claims to one pattern: the strongest of each namespace.
+#[derive(Debug, Default)]
+struct Claims<'a> {
+    by_namespace: HashMap<&'a str, Claim<'a>>,
+    /// Of all of them.
+    strongest: Option<Claim<'a>>,
 }
 
 /// Why an object gets no rule under a host.
@@ -35,7 +51,7 @@ pub(super) struct Loss {
 }
 
 /// Smaller is stronger.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim<'a> {
     strength: Strength,
     created: i64,
@@ -53,9 +69,11 @@ enum Strength {
 /// What the installation says about hosts.
 #[derive(Debug)]
 struct Rules<'a> {
-    catch_all: &'a [String],
+    /// Empty: every namespace may serve `*`.
+    catch_all: BTreeSet<&'a str>,
     any_binding: bool,
     bound: BTreeMap<HostPattern, BTreeSet<&'a str>>,
+    nobody: BTreeSet<&'a str>,
 }
 
 // === impl Owners ===
@@ -63,13 +81,12 @@ struct Rules<'a> {
 impl<'a> Owners<'a> {
     pub(super) fn new<'w>(wishes: impl Iterator<Item = (&'a EndpointObject, &'w [Wish])>, ownership: &'a Ownership) -> Self {
         let rules = Rules::new(ownership);
-        let mut claims: HashMap<HostPattern, Vec<Claim<'a>>> = HashMap::new();
+        let mut claims: HashMap<HostPattern, Claims<'a>> = HashMap::new();
         for (object, wish) in wishes.flat_map(|(object, wishes)| wishes.iter().map(move |wish| (object, wish))) {
             if rules.check(&object.namespace, &wish.pattern).is_ok() {
-                claims.entry(wish.pattern.clone()).or_default().push(Claim::new(object, wish));
+                claims.entry(wish.pattern.clone()).or_default().add(Claim::new(object, wish));
             }
         }
-        claims.values_mut().for_each(|claims| claims.sort_unstable());
         Self { claims, rules }
     }
 
@@ -80,7 +97,7 @@ impl<'a> Owners<'a> {
     pub(super) fn check(&self, namespace: &str, host: &HostPattern) -> Result<(), Loss> {
         self.rules.check(namespace, host)?;
         match self.owner(host) {
-            Some((through, owner)) if owner.namespace != namespace => Err(Loss::owned(host, &through, owner)),
+            Some((through, owner)) if owner.namespace != namespace => Err(Loss::owned(host, &through, &owner)),
             Some(_) | None => Ok(()),
         }
     }
@@ -93,12 +110,33 @@ impl<'a> Owners<'a> {
         })
     }
 
-    fn owner(&self, host: &HostPattern) -> Option<(HostPattern, &Claim<'a>)> {
+    fn owner(&self, host: &HostPattern) -> Option<(HostPattern, Claim<'a>)> {
+        let allowed = self.rules.allowed(host);
         let strongest = |wide: HostPattern| {
-            let claim = self.claims.get(&wide)?.iter().find(|claim| self.rules.check(claim.namespace, host).is_ok());
+            let claims = self.claims.get(&wide)?;
+            // Whoever claims a pattern is bound to it, and so to all that falls under the same binding.
+            let same = allowed.map(std::ptr::from_ref) == self.rules.allowed(&wide).map(std::ptr::from_ref);
+            let claim = allowed.filter(|_| !same).map_or(claims.strongest, |namespaces| claims.strongest_of(namespaces));
             claim.map(|claim| (wide, claim))
         };
         wider(host).filter_map(strongest).min_by_key(|(_, claim)| *claim)
+    }
+}
+
+// === impl Claims ===
+
+impl<'a> Claims<'a> {
+    fn add(&mut self, claim: Claim<'a>) {
+        let known = self.by_namespace.entry(claim.namespace).or_insert(claim);
+        *known = claim.min(*known);
+        self.strongest = self.strongest.map_or(Some(claim), |strongest| Some(claim.min(strongest)));
+    }
+
+    fn strongest_of(&self, namespaces: &BTreeSet<&'a str>) -> Option<Claim<'a>> {
+        match namespaces.len() < self.by_namespace.len() {
+            true => namespaces.iter().filter_map(|namespace| self.by_namespace.get(namespace)).min().copied(),
+            false => self.by_namespace.values().filter(|claim| namespaces.contains(claim.namespace)).min().copied(),
+        }
     }
 }
 
@@ -106,9 +144,9 @@ impl<'a> Owners<'a> {
 
 impl<'a> Claim<'a> {
     fn new(object: &'a EndpointObject, wish: &Wish) -> Self {
-        let strength = match wish.guessed {
-            true => Strength::Guessed,
-            false => held_since(object, &wish.pattern).map_or(Strength::Named, |since| Strength::Held { since }),
+        let strength = match wish.basis {
+            Basis::Guessed => Strength::Guessed,
+            Basis::Named | Basis::Remembered => held_since(object, &wish.pattern).map_or(Strength::Named, |since| Strength::Held { since }),
         };
         Self { strength, created: object.created, namespace: &object.namespace, name: &object.name }
     }
@@ -126,22 +164,27 @@ impl<'a> Rules<'a> {
     fn new(ownership: &'a Ownership) -> Self {
         let mut bound: BTreeMap<HostPattern, BTreeSet<&'a str>> = BTreeMap::new();
         for binding in &ownership.bindings {
-            for host in binding.hosts.iter().filter_map(|host| HostPattern::parse(host).ok()) {
-                bound.entry(host).or_default().extend(binding.namespaces.iter().map(String::as_str));
+            for host in &binding.hosts {
+                bound.entry(host.clone()).or_default().extend(binding.namespaces.iter().map(String::as_str));
             }
         }
-        Self { catch_all: &ownership.catch_all_namespaces, any_binding: !ownership.bindings.is_empty(), bound }
+        let catch_all: BTreeSet<_> = ownership.catch_all_namespaces.iter().map(String::as_str).collect();
+        Self { catch_all, any_binding: !ownership.bindings.is_empty(), bound, nobody: BTreeSet::new() }
     }
 
-    /// The narrowest binding that covers a host decides.
+    /// Who may serve `host` of those who may claim a pattern that covers it; `None`: all. The narrowest binding decides.
+    fn allowed(&self, host: &HostPattern) -> Option<&BTreeSet<&'a str>> {
+        let bound = || wider(host).find_map(|wide| self.bound.get(&wide)).unwrap_or(&self.nobody);
+        self.any_binding.then(bound)
+    }
+
     fn check(&self, namespace: &str, host: &HostPattern) -> Result<(), Loss> {
-        if *host == HostPattern::Any && !self.catch_all.is_empty() && !self.catch_all.iter().any(|n| n == namespace) {
+        if *host == HostPattern::Any && !self.catch_all.is_empty() && !self.catch_all.contains(namespace) {
             return Err(Loss::not_allowed(format!(
                 "spec.hosts: namespace {namespace} is not in catchAllNamespaces and may not serve *; name the hosts it serves"
             )));
         }
-        let bound = || wider(host).find_map(|wide| self.bound.get(&wide));
-        match self.any_binding && !bound().is_some_and(|namespaces| namespaces.contains(namespace)) {
+        match self.allowed(host).is_some_and(|namespaces| !namespaces.contains(namespace)) {
             true => Err(Loss::not_allowed(format!(
                 "spec.hosts: no hostBinding lets namespace {namespace} serve {host}; ask for one or name a host bound to it"
             ))),

@@ -1,6 +1,10 @@
 //! One owned, consistent view of the cluster (or of a directory): all that `compile` may look at.
 
+use crate::routing::HostPattern;
 use serde_json::Value;
+
+/// The class of an object that names none.
+pub const DEFAULT_CLASS: &str = "portcullis";
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
@@ -23,6 +27,9 @@ pub struct EndpointObject {
     pub spec: Value,
     /// `status.hosts`.
     pub claims: Vec<HostClaim>,
+    /// What an API server would have refused it for, each with its field: its rules then refuse in place. Empty for an object
+    /// of a cluster.
+    pub problems: Vec<String>,
 }
 
 /// A host this object's namespace has held since then.
@@ -63,5 +70,5 @@ pub struct Ownership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostBinding {
     pub namespaces: Vec<String>,
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostPattern>,
 }

@@ -6,6 +6,8 @@
 //! spec.rs     one stored spec, read strictly            salvage.rs  where the rules of one stand that cannot be read
 //! resource.rs one object for itself, faults isolated    host.rs     who owns a host
 //!   auth, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
+//!                                                       guess.rs    what cannot be read goes before what can
+//!                                                       overlap.rs  what a rule does not get, and what its author is told
 //! ```
 
 mod auth;
@@ -13,11 +15,13 @@ mod backend;
 mod conflict;
 mod endpoints;
 mod field;
+mod guess;
 mod headers;
 mod host;
 mod inputs;
 mod issuer;
 mod objects;
+mod overlap;
 mod report;
 mod require;
 mod resource;
@@ -28,8 +32,8 @@ mod token;
 mod verdict;
 
 pub use self::{
-    endpoints::{Loopback, endpoints},
-    inputs::{EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
+    endpoints::{Loopback, SERVICE_NAME, endpoints},
+    inputs::{DEFAULT_CLASS, EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
     verdict::{Condition, ObjectRef, Reason, Verdict},
 };
 
@@ -107,7 +111,19 @@ fn twins(a: &EndpointObject, b: &EndpointObject) -> Ordering {
 fn own_hosts<'a>(inputs: &'a Inputs, entries: &mut [Entry<'a>]) -> Owners<'a> {
     let owners = Owners::new(entries.iter().map(|entry| (entry.object, entry.resource.wishes.as_slice())), &inputs.ownership);
     entries.iter_mut().for_each(|entry| entry.take_hosts(&owners));
+    if entries.iter().any(Entry::guesses_hosts) {
+        guess_hosts(entries);
+    }
     owners
+}
+
+/// A host that cannot be read may be any that the namespace serves.
+fn guess_hosts(entries: &mut [Entry<'_>]) {
+    let own = guess::own_hosts(entries.iter().map(|entry| (entry.object.namespace.as_str(), entry.hosts.as_slice())));
+    let own: BTreeMap<_, _> = own.into_iter().map(|(namespace, hosts)| (namespace.to_owned(), hosts)).collect();
+    for entry in entries.iter_mut().filter(|entry| entry.guesses_hosts()) {
+        own.get(&entry.object.namespace).into_iter().for_each(|hosts| entry.guess_hosts(hosts));
+    }
 }
 
 /// Those of objects that serve a host: each key source once, at the shortest interval.
@@ -129,7 +145,7 @@ fn outcome(entry: &Entry<'_>) -> Outcome {
     Outcome {
         generation: entry.object.generation,
         verdicts: [report.accepted(&entry.serves()), report.resolved_refs()],
-        hosts: entry.held().iter().map(ToString::to_string).collect(),
+        hosts: entry.held().map(ToString::to_string).collect(),
         provider: provider(entry).map(|provider| provider.id.clone()),
     }
 }

@@ -21,6 +21,7 @@ impl EndpointObject {
             created: metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
             spec: data.get("spec").cloned().unwrap_or_default(),
             claims: claims(data),
+            problems: vec![],
         }
     }
 }

@@ -16,7 +16,8 @@ const MAX_LIST: usize = 64;
 const MAX_WORD: usize = 256;
 const MAX_CLAIMS: usize = 16;
 
-/// `None` when a line would be missing. No `require` asks for nothing.
+/// `None` when a line would be missing. Without `require` nothing is asked for; with one that asks for nothing its author meant
+/// something else.
 pub(super) fn compile(field: &dyn Display, require: Option<&Require>, report: &mut Report) -> Option<Vec<Line>> {
     let Some(require) = require else { return Some(vec![]) };
     let parts = [
@@ -26,7 +27,14 @@ pub(super) fn compile(field: &dyn Display, require: Option<&Require>, report: &m
         report.keep(claims(&format_args!("{field}.claims"), &require.claims)),
     ];
     let lines: Option<Vec<Vec<Line>>> = parts.into_iter().collect();
-    lines.map(|lines| lines.concat())
+    report.keep(something(field, lines?.concat()))
+}
+
+fn something(field: &dyn Display, lines: Vec<Line>) -> Result<Vec<Line>, Problem> {
+    match lines.is_empty() {
+        true => Err(Problem::invalid(field, "require must ask for something: name scopes, permissions, roles or claims")),
+        false => Ok(lines),
+    }
 }
 
 fn scopes(field: &dyn Display, require: &Require) -> Result<Vec<Line>, Problem> {

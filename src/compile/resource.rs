@@ -4,13 +4,14 @@ use super::{
     auth,
     backend::Services,
     headers,
-    host::Wish,
-    inputs::EndpointObject,
+    host::{Basis, Wish},
+    inputs::{DEFAULT_CLASS, EndpointObject},
     report::{Problem, Report},
     require,
     route::{self, Rule, Shared},
     salvage::{self, Hosts, Place},
     spec, token,
+    verdict::Reason,
 };
 use crate::{
     api::ProtectedEndpointSpec,
@@ -44,7 +45,7 @@ const MAX_RULES: usize = 128;
 
 /// The installation that an object asks for.
 pub(super) fn class(object: &EndpointObject) -> &str {
-    object.spec.get("className").and_then(Value::as_str).unwrap_or("portcullis")
+    object.spec.get("className").and_then(Value::as_str).unwrap_or(DEFAULT_CLASS)
 }
 
 /// Runs `compiler`; should it panic, the object's rules refuse at their places (K14).
@@ -53,20 +54,28 @@ pub(super) fn isolated(object: &EndpointObject, services: &Services<'_>, compile
     let salvaged = || refused(object, salvage::hosts(object), Refusal::InvalidSpec, vec![problem()]);
     let compiled = catch_unwind(AssertUnwindSafe(|| compiler(object, services)));
     let compiled = compiled.or_else(|_| catch_unwind(AssertUnwindSafe(salvaged)));
-    compiled.unwrap_or_else(|_| refused_everywhere(object, vec![Wish { pattern: HostPattern::Any, guessed: true }], problem()))
+    compiled.unwrap_or_else(|_| refused_everywhere(object, vec![Wish { pattern: HostPattern::Any, basis: Basis::Guessed }], problem()))
 }
 
 /// Compiles one object.
 pub(super) fn compile(object: &EndpointObject, services: &Services<'_>) -> Resource {
     let hosts = salvage::hosts(object);
-    if let Some(problem) = oversized(hosts.wishes.len(), salvage::rules(&object.spec).len()) {
+    if let Some(problem) = oversized(hosts.named, salvage::rules(&object.spec).len()) {
         return refused_everywhere(object, hosts.wishes, problem);
     }
-    match spec::read(&object.spec) {
-        Ok(spec) if hosts.named => sound(object, &spec, hosts, services),
-        Ok(_) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
-        Err(unreadable) => refused(object, hosts, unreadable.refusal, unreadable.problems),
+    match (spec::read(&object.spec), object.problems.is_empty()) {
+        (Ok(spec), true) if hosts.named > 0 => sound(object, &spec, hosts, services),
+        (Ok(_), true) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
+        (Err(unreadable), true) => refused(object, hosts, unreadable.refusal, unreadable.problems),
+        (read, false) => refused_before(object, hosts, read.err().map_or(Refusal::InvalidSpec, |unreadable| unreadable.refusal)),
     }
+}
+
+/// Who read it has said already all that is wrong.
+fn refused_before(object: &EndpointObject, hosts: Hosts, refusal: Refusal) -> Resource {
+    let reason = if refusal == Refusal::UnsupportedField { Reason::UnsupportedField } else { Reason::Invalid };
+    let problem = |message: &String| Problem { reason, message: message.clone() };
+    refused(object, Hosts { problems: vec![], ..hosts }, refusal, object.problems.iter().map(problem).collect())
 }
 
 fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, services: &Services<'_>) -> Resource {
@@ -117,7 +126,7 @@ fn refused_everywhere(object: &EndpointObject, wishes: Vec<Wish>, problem: Probl
 
 fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: Refusal) -> Rule {
     let id = RuleId { namespace: object.namespace.as_str().into(), name: object.name.as_str().into(), rule };
-    Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false, public: false }
+    Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false }
 }
 
 fn refused_at(object: &EndpointObject, wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {

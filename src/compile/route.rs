@@ -12,7 +12,8 @@ use crate::{
     api::{self, PathType, ProtectedEndpointSpec},
     authz::{Line, Public, Requirement},
     routing::{
-        Access, BackendId, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, TokenPolicy, Upstream,
+        Access, BackendId, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy,
+        Upstream,
     },
 };
 use http::Method;
@@ -32,7 +33,6 @@ pub(super) struct Rule {
     pub(super) plan: Plan,
     /// Asks for a token, with an auth block that is sound.
     pub(super) needs_keys: bool,
-    pub(super) public: bool,
 }
 
 /// What the rules of one object share. A part that is not sound is `None`, and is in the report already.
@@ -62,7 +62,6 @@ pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: 
         place: place.unwrap_or_else(|| salvage::place(raw)),
         plan: plan.map_or_else(Plan::Refuse, |serve| Plan::Serve(Box::new(serve))),
         needs_keys: shared.auth.is_some() && rule.access == api::Access::Token,
-        public: rule.access == api::Access::Public,
     }
 }
 
@@ -124,7 +123,7 @@ impl RuleCompiler<'_> {
     fn place(&self, report: &mut Report) -> Option<Place> {
         let path = report.keep(field::path(&self.at("path"), &self.rule.path));
         let methods = report.keep(self.methods());
-        Some(Place { spots: vec![(self.kind(), path?)], methods: vec![methods?] })
+        Some(Place { spot: Spot::new(self.kind(), &path?), methods: methods?, guess: None })
     }
 
     fn kind(&self) -> PathKind {

@@ -1,27 +1,40 @@
 //! What can be made out of a spec that cannot be read: where its rules stand, so that they refuse there, and never less than
 //! that. Total over any JSON.
 //!
-//! What is unclear is taken to mean everything it might have meant: both kinds of path, every method, the nearest path above
-//! that can be read (`/` at worst).
+//! What is unclear is taken to mean everything it might have meant: every method, all below the nearest path above that can be
+//! read (`/` at worst), every host that the namespace serves.
 
-use super::{field, host::Wish, inputs::EndpointObject, report::Problem};
-use crate::routing::{CanonicalPath, HostPattern, PathKind};
+use super::{
+    field,
+    host::{Basis, Wish},
+    inputs::EndpointObject,
+    report::Problem,
+};
+use crate::routing::{CanonicalPath, HostPattern, PathKind, Spot};
 use http::Method;
 use serde_json::Value;
 use std::collections::HashSet;
 
-/// Where a rule stands: each of its method sets (an empty one: every method) at each of its spots.
+/// Where a rule stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place {
-    pub(super) spots: Vec<(PathKind, CanonicalPath<'static>)>,
-    pub(super) methods: Vec<Vec<Method>>,
+    pub(super) spot: Spot,
+    /// Empty: every method.
+    pub(super) methods: Vec<Method>,
+    /// It may have meant another place.
+    pub(super) guess: Option<Guess>,
+}
+
+/// What of a place cannot be read, and so how much it takes from rules that can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// All methods at the spot.
+    Methods,
+    /// All below the spot.
+    Path,
 }
 
 pub(super) const MAX_METHODS: usize = 16;
-
-/// A rule names them one by one where another rule's named methods would win against a rule without any.
-pub(super) const COMMON_METHODS: [Method; 7] =
-    [Method::DELETE, Method::GET, Method::HEAD, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT];
 
 /// The hosts of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,29 +42,31 @@ pub(super) struct Hosts {
     pub(super) wishes: Vec<Wish>,
     /// Entries that are no hosts.
     pub(super) problems: Vec<Problem>,
-    /// Whether the object names the hosts it wishes for. If not, they are only where its rules refuse: those its namespace
-    /// holds through it, else a guess: `*`.
-    pub(super) named: bool,
+    /// How many hosts it names. Without any its rules refuse, wherever it stands.
+    pub(super) named: usize,
 }
 
-/// Which hosts `object` names; a spec without the field names `*`.
+/// Which hosts `object` names; a spec without the field names `*`. For a host that cannot be read: those it held, else a guess.
 pub(super) fn hosts(object: &EndpointObject) -> Hosts {
     if !object.spec.is_object() {
-        return Hosts { wishes: remembered(object), problems: vec![], named: false };
+        return Hosts { wishes: unnamed(object, &HashSet::new()), problems: vec![], named: 0 };
     }
     let Some(entries) = object.spec.get("hosts") else {
-        return Hosts { wishes: vec![wish(HostPattern::Any)], problems: vec![], named: true };
+        return Hosts { wishes: vec![Wish { pattern: HostPattern::Any, basis: Basis::Named }], problems: vec![], named: 1 };
     };
     let (mut seen, mut wishes, mut problems) = (HashSet::new(), Vec::new(), Vec::new());
     for (index, entry) in entries.as_array().into_iter().flatten().enumerate() {
         match entry.as_str().and_then(|host| HostPattern::parse(host).ok()) {
             Some(pattern) if !seen.insert(pattern.clone()) => {}
-            Some(pattern) => wishes.push(wish(pattern)),
+            Some(pattern) => wishes.push(Wish { pattern, basis: Basis::Named }),
             None => problems.push(unreadable_host(index, entry)),
         }
     }
-    let named = !wishes.is_empty();
-    Hosts { wishes: if named { wishes } else { remembered(object) }, problems, named }
+    let named = wishes.len();
+    if named == 0 || !problems.is_empty() {
+        wishes.extend(unnamed(object, &seen));
+    }
+    Hosts { wishes, problems, named }
 }
 
 fn unreadable_host(index: usize, entry: &Value) -> Problem {
@@ -59,17 +74,17 @@ fn unreadable_host(index: usize, entry: &Value) -> Problem {
     Problem::invalid(&format_args!("spec.hosts[{index}]"), format_args!("{want}, not {}", field::show(entry)))
 }
 
-fn remembered(object: &EndpointObject) -> Vec<Wish> {
+/// The hosts that `object` held and does not name now; a guess when nothing is known of what it held.
+fn unnamed(object: &EndpointObject, named: &HashSet<HostPattern>) -> Vec<Wish> {
     let valid = object.claims.iter().filter(|claim| claim.since >= object.created);
-    let held: Vec<_> = valid.filter_map(|claim| HostPattern::parse(&claim.host).ok()).map(wish).collect();
+    let held: Vec<_> = valid.filter_map(|claim| HostPattern::parse(&claim.host).ok()).collect();
     match held.is_empty() {
-        true => vec![Wish { pattern: HostPattern::Any, guessed: true }],
-        false => held,
+        true => vec![Wish { pattern: HostPattern::Any, basis: Basis::Guessed }],
+        false => {
+            let others = held.into_iter().filter(|host| !named.contains(host));
+            others.map(|pattern| Wish { pattern, basis: Basis::Remembered }).collect()
+        }
     }
-}
-
-fn wish(pattern: HostPattern) -> Wish {
-    Wish { pattern, guessed: false }
 }
 
 /// The elements of `spec.rules`; one that says nothing when there is none.
@@ -83,8 +98,14 @@ pub(super) fn rules(spec: &Value) -> Vec<&Value> {
 
 /// Where an element of `spec.rules` stands.
 pub(super) fn place(rule: &Value) -> Place {
-    let path = rule.get("path").and_then(Value::as_str).map_or_else(root, nearest_path);
-    Place { spots: kinds(rule).iter().map(|kind| (*kind, path.clone())).collect(), methods: methods(rule.get("methods")) }
+    let (path, methods) = (rule.get("path").and_then(Value::as_str), methods(rule.get("methods")));
+    let (spot, read) = spot(path, rule.get("pathType"));
+    let guess = match (read, &methods) {
+        (false, _) => Some(Guess::Path),
+        (true, None) => Some(Guess::Methods),
+        (true, Some(_)) => None,
+    };
+    Place { spot, methods: methods.filter(|_| guess.is_none()).unwrap_or_default(), guess }
 }
 
 /// The whole of a host.
@@ -92,40 +113,42 @@ pub(super) fn everywhere() -> Place {
     place(&Value::Null)
 }
 
-/// The path's longest readable ancestor; as a Prefix that holds whatever the path meant.
+/// False when it is a guess: then a Prefix that holds whatever was meant.
+fn spot(path: Option<&str>, kind: Option<&Value>) -> (Spot, bool) {
+    let kind = match kind.map(Value::as_str) {
+        None | Some(Some("Prefix")) => Some(PathKind::Prefix),
+        Some(Some("Exact")) => Some(PathKind::Exact),
+        Some(_) => None,
+    };
+    match (kind, path.and_then(field::readable_path)) {
+        (Some(kind), Some(path)) => (Spot::new(kind, &path), true),
+        _ => (Spot::new(PathKind::Prefix, &path.map_or_else(CanonicalPath::root, nearest_path)), false),
+    }
+}
+
+/// The path's longest readable ancestor: as a Prefix it holds whatever the path meant.
 fn nearest_path(text: &str) -> CanonicalPath<'static> {
-    let mut text = text;
+    let mut text = if may_climb(text) { "" } else { text };
     loop {
         match (field::readable_path(text), text.rfind('/')) {
             (Some(path), _) => return path,
             (None, Some(slash)) if slash > 0 => text = text.get(..slash).unwrap_or_default(),
-            (None, _) => return root(),
+            (None, _) => return CanonicalPath::root(),
         }
     }
 }
 
-fn root() -> CanonicalPath<'static> {
-    CanonicalPath::root()
+/// `/open/../admin` may mean `/admin`, which is not below `/open`.
+fn may_climb(text: &str) -> bool {
+    let text = text.to_ascii_lowercase().replace("%2e", ".");
+    text.contains("..")
 }
 
-/// An Exact path says so; one that cannot be read is a Prefix now, whatever it was.
-fn kinds(rule: &Value) -> &'static [PathKind] {
-    let readable = rule.get("path").and_then(Value::as_str).is_some_and(|path| field::readable_path(path).is_some());
-    match (rule.get("pathType").map(Value::as_str), readable) {
-        (Some(Some("Exact")), true) => &[PathKind::Exact],
-        (None | Some(Some("Prefix")), true) => &[PathKind::Prefix],
-        _ => &[PathKind::Prefix, PathKind::Exact],
-    }
-}
-
-fn methods(value: Option<&Value>) -> Vec<Vec<Method>> {
-    let Some(value) = value else { return vec![vec![]] };
-    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let read: Vec<_> = items.iter().take(MAX_METHODS).filter_map(|item| method(item.as_str()?)).collect();
-    match !read.is_empty() && read.len() == items.len() {
-        true => vec![read],
-        false => vec![read.into_iter().chain(COMMON_METHODS).collect(), vec![]],
-    }
+/// `None` when a method of it cannot be read; empty for every method.
+fn methods(value: Option<&Value>) -> Option<Vec<Method>> {
+    let Some(value) = value else { return Some(vec![]) };
+    let items = value.as_array().filter(|items| (1..=MAX_METHODS).contains(&items.len()))?;
+    items.iter().map(|item| method(item.as_str()?)).collect()
 }
 
 /// A method that a rule may name.

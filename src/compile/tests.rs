@@ -1,5 +1,5 @@
 use super::*;
-use crate::routing::{Access, CanonicalPath, Found, Host, Plan, Refusal, Route};
+use crate::routing::{Access, CanonicalPath, Found, Host, HostPattern, Plan, Refusal, Route};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 fn object(namespace: &str, name: &str, created: i64, spec: Value) -> EndpointObject {
     let uid = format!("{namespace}-{name}");
-    EndpointObject { namespace: namespace.into(), name: name.into(), uid, generation: 1, created, spec, claims: vec![] }
+    EndpointObject { namespace: namespace.into(), name: name.into(), uid, generation: 1, created, spec, claims: vec![], problems: vec![] }
 }
 
 /// A sound spec: one Token rule for everything under `path`.
@@ -86,7 +86,7 @@ fn k14_a_panic_marks_its_object_and_harms_no_other() {
 fn a_bound_host_never_falls_to_a_namespace_that_may_not_serve_it() {
     let binding = |namespace: &str, hosts: &[&str]| HostBinding {
         namespaces: vec![namespace.into()],
-        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        hosts: hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect(),
     };
     let wide = object("a", "wide", 1, public(&["*.corp.example"], "/"));
     let mut inputs = inputs(vec![wide]);
@@ -268,7 +268,7 @@ fn compile_beside_public(spec: Value) -> Compiled {
     compile(&inputs(wide_and_public().into_iter().chain([object("a", "mutant", 5, spec)]).collect()))
 }
 
-/// What a request to the protected place gets: never a Public rule.
+/// What a request to the protected place gets: never a Public rule, and never another rule.
 fn assert_closed(compiled: &Compiled, name: &str) {
     for path in ["/admin", "/admin/", "/admin/x"] {
         let route = get(&compiled.snapshot, "api.example.com", path).unwrap_or_else(|| panic!("{name}: {path} vanished"));
@@ -303,13 +303,99 @@ fn p63_k28_whatever_is_unknown_or_wrong_keeps_its_rule_closed_in_place() {
             let mut spec = full_spec();
             *spec.pointer_mut(&pointer).unwrap() = value.clone();
             let compiled = compile_beside_public(spec);
-            // A path that is another path, or an element that says nothing, moves the rule; everything else leaves it where it was.
-            let moved = ["/rules", "/rules/0", "/rules/0/path", "/hosts", "/hosts/0"].contains(&pointer.as_str());
+            // Another host moves the rule; everything else leaves it where it was.
+            let moved = pointer == "/hosts/0" && value.as_str().is_some_and(|host| HostPattern::parse(host).is_ok());
             if !moved {
                 assert_closed(&compiled, &format!("{pointer} = {value}"));
             }
         }
     }
+}
+
+/// A path may be unreadable in many ways; where it could have meant /admin, nothing Public stands there.
+#[test]
+fn p63_a_path_that_cannot_be_read_keeps_whatever_it_may_have_meant() {
+    for path in ["/admin/*", "/admin;x", "/admin//", "//admin", "admin", "/open/../admin", "/open/.%2E/admin", "/%61dmin/?x", "/a*", ""] {
+        let mut spec = full_spec();
+        spec["rules"][0]["path"] = json!(path);
+        assert_closed(&compile_beside_public(spec), path);
+    }
+}
+
+/// What is below a path that cannot be read is taken too; what is beside it is not.
+#[test]
+fn a_guess_goes_before_sound_rules_and_they_are_told() {
+    let mut guess = spec(&["api.example.com"], "/a/*");
+    guess["rules"][0]["name"] = json!("guess");
+    let mut sound = public(&["api.example.com"], "/");
+    sound["rules"] = json!([
+        {"path": "/", "access": "Public"},
+        {"path": "/a", "access": "Public"},
+        {"path": "/a/b", "access": "Public"},
+        {"path": "/a/b", "pathType": "Exact", "methods": ["PURGE"], "access": "Public"},
+        {"path": "/ab", "access": "Public"},
+    ]);
+    let compiled = compile(&inputs(vec![object("a", "sound", 1, sound), object("a", "broken", 2, guess)]));
+    for (path, open) in [("/", true), ("/ab", true), ("/a", false), ("/a/", false), ("/a/b", false), ("/a/b/c", false)] {
+        for method in [Method::GET, Method::from_bytes(b"PURGE").unwrap()] {
+            let route = find(&compiled.snapshot, "api.example.com", path, &method).unwrap();
+            assert_eq!(is_public(&route), open, "{method} {path}");
+        }
+    }
+    let verdict = accepted(&compiled, "sound");
+    assert_eq!(verdict.reason, Reason::Overlapped);
+    let told = "rules[1]: Prefix /a of api.example.com answers 503, because a/broken/guess cannot be read and may have meant it";
+    assert!(verdict.message.contains(told), "{}", verdict.message);
+}
+
+/// The host that cannot be read may be one that another object of the namespace serves, be it as part of a wider one.
+#[test]
+fn p63_a_host_that_cannot_be_read_keeps_whatever_it_may_have_meant() {
+    for (hosts, claims) in [
+        (json!(["sound.example.com", "api..example.com"]), vec![]),
+        (json!([5]), vec![]),
+        (json!("api.example.com"), vec![]),
+        (json!(["sound.example.com", 5]), vec!["sound.example.com", "api.example.com"]),
+        (json!({}), vec!["api.example.com"]),
+    ] {
+        for wide in ["api.example.com", "*.example.com", "*"] {
+            let mut spec = full_spec();
+            spec["hosts"] = hosts.clone();
+            let mut mutant = object("a", "mutant", 5, spec);
+            mutant.claims = claims.iter().map(|host| HostClaim { host: (*host).to_owned(), since: 5 }).collect();
+            // What serves a wider host serves this one by accident: there even what is older or longer is not what was meant.
+            let (age, below) = if wide == "api.example.com" { (9, "a-deep") } else { (1, "mutant") };
+            let others = [("a-root", "/"), ("a-same", "/admin"), ("a-deep", "/admin/x")];
+            let others = others.map(|(name, path)| object("a", name, age, public(&[wide], path))).into_iter();
+            let compiled = compile(&inputs(others.chain([mutant]).collect()));
+            for (path, want) in [("/admin", "mutant"), ("/admin/y", "mutant"), ("/admin/x", below)] {
+                let route = get(&compiled.snapshot, "api.example.com", path).unwrap();
+                assert_eq!((&*route.id.name, is_public(&route)), (want, want != "mutant"), "{hosts} beside {wide}: {path}");
+            }
+            let other = get(&compiled.snapshot, "api.example.com", "/other");
+            assert_eq!(
+                other.is_some_and(|route| is_public(&route)),
+                wide == "api.example.com" || claims.is_empty(),
+                "{hosts} beside {wide}"
+            );
+            let outcome = compiled.outcomes.iter().find(|(object, _)| object.name == "mutant").unwrap().1;
+            let claimed: Vec<_> = outcome.hosts.iter().map(String::as_str).filter(|host| *host != "sound.example.com").collect();
+            let remembered: Vec<_> = claims.iter().copied().filter(|host| *host != "sound.example.com").collect();
+            assert_eq!(claimed, remembered, "what is remembered stays remembered, and a guess is no claim");
+        }
+    }
+}
+
+/// On hosts that it does not name a rule refuses, be it sound: its author did not say that it stands there.
+#[test]
+fn a_sound_rule_opens_nothing_under_a_guessed_host() {
+    let sound = public(&["sound.example.com", "a b"], "/");
+    let compiled = compile(&inputs(vec![object("a", "half", 1, sound), object("a", "other", 2, spec(&["other.example.com"], "/x"))]));
+    assert!(is_public(&get(&compiled.snapshot, "sound.example.com", "/").unwrap()));
+    for host in ["other.example.com", "elsewhere.example.com"] {
+        assert_eq!(get(&compiled.snapshot, host, "/").unwrap().plan, Plan::Refuse(Refusal::InvalidSpec), "{host}");
+    }
+    assert!(matches!(get(&compiled.snapshot, "other.example.com", "/x").unwrap().plan, Plan::Serve(_)), "its own longer path stays");
 }
 
 #[test]
@@ -398,4 +484,42 @@ proptest! {
             prop_assert!(outcome.provider.iter().all(|id| compiled.providers.iter().any(|provider| provider.id == *id)));
         }
     }
+}
+
+// === Cost ===
+
+fn measured<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let start = std::time::Instant::now();
+    let done = work();
+    eprintln!("{what}: {:?}", start.elapsed());
+    done
+}
+
+/// `cargo test --lib -- --ignored --nocapture what_compiling_costs`; it tells numbers and judges nothing.
+#[test]
+#[ignore = "a measurement, not a test"]
+fn what_compiling_costs() {
+    let many_rules = |n: usize| {
+        let mut spec = spec(&[&format!("h{n}.example.com")], "/");
+        spec["rules"] = (0..5).map(|rule| json!({"path": format!("/api/{rule}"), "methods": ["GET", "POST"]})).collect();
+        object("a", &format!("pe-{n}"), 1, spec)
+    };
+    let wide = inputs((0..10_000).map(many_rules).collect());
+    measured("10,000 resources of 5 rules", || compile(&wide));
+
+    let hosts: Vec<_> = (0..64).map(|n| format!("h{n}.example.com")).collect();
+    let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+    let mut dense = spec(&hosts, "/");
+    let methods = |rule: usize| (0..16).map(|n| format!("M{rule}X{n}")).collect::<Vec<_>>();
+    dense["rules"] = (0..128).map(|rule| json!({"path": "/", "methods": methods(rule)})).collect();
+    let dense = inputs(vec![object("a", "dense", 1, dense)]);
+    measured("1 resource of 128 rules of 16 methods on one path of 64 hosts", || compile(&dense));
+
+    let both = |n: usize| object(&format!("n{n}"), "pe", 1, spec(&["*", &format!("h{n}.example.com")], "/"));
+    let mut bound = inputs((0..2_000).map(both).collect());
+    let bind =
+        |n: usize| HostBinding { namespaces: vec![format!("n{n}")], hosts: vec![HostPattern::Exact(format!("h{n}.example.com").into())] };
+    let all = HostBinding { namespaces: (0..2_000).map(|n| format!("n{n}")).collect(), hosts: vec![HostPattern::Any] };
+    bound.ownership.bindings = (0..2_000).map(bind).chain([all]).collect();
+    measured("2,000 namespaces that name * and a host bound to each alone", || compile(&bound));
 }

@@ -7,6 +7,7 @@ mod backend;
 mod host;
 mod path;
 mod route;
+mod spot;
 mod table;
 
 pub use self::{
@@ -17,5 +18,6 @@ pub use self::{
         Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve, TokenPolicy,
         Upstream,
     },
-    table::{Found, HostTable, Line, Snapshot, SnapshotBuilder},
+    spot::Spot,
+    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder},
 };

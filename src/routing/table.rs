@@ -1,35 +1,44 @@
 //! The table: host, then path, then method. Built whole, compared, published; never edited in service.
 
-use super::{CanonicalPath, Host, HostPattern, PathKind, Route};
+use super::{CanonicalPath, Host, HostPattern, PathKind, Route, Spot};
 use http::{HeaderValue, Method};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
-type Map<V> = HashMap<Arc<str>, V, foldhash::fast::RandomState>;
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// The whole routing table: immutable, comparable, built by [`SnapshotBuilder`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    exact: Map<HostTable>,
+    exact: Map<Arc<str>, HostTable>,
     /// Keyed by what follows `*.`.
-    wildcard: Map<HostTable>,
+    wildcard: Map<Arc<str>, HostTable>,
     any: Option<HostTable>,
 }
 
-/// Collects routes; the order of `add` decides between equal places: the first wins.
+/// Collects routes; the order of `add` decides between equal places: the first wins. The cost of one `add` does not grow with
+/// what was added before.
 #[derive(Debug, Default)]
 pub struct SnapshotBuilder {
     snapshot: Snapshot,
 }
 
+/// What a route does not get of a place, because others have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lost {
+    /// Who has it: each route once.
+    pub holders: Vec<Arc<Route>>,
+    /// Nothing of the place is left.
+    pub whole: bool,
+}
+
 /// All paths of one host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostTable {
-    exact: Map<PathTable>,
-    /// Keyed by the prefix without trailing slash; `/` is "".
-    prefix: Map<PathTable>,
+    exact: Map<Arc<str>, PathTable>,
+    prefix: Map<Arc<str>, PathTable>,
     /// Elements of the deepest prefix: no request is probed deeper.
     deepest: usize,
 }
@@ -37,9 +46,10 @@ pub struct HostTable {
 /// All methods of one path.
 #[derive(Clone, Debug, PartialEq)]
 struct PathTable {
-    named: Vec<(Method, Arc<Route>)>,
+    named: Map<Method, Arc<Route>>,
     /// The route that names no method.
     rest: Option<Arc<Route>>,
+    /// Known when the table is built.
     allow: HeaderValue,
 }
 
@@ -68,10 +78,10 @@ pub enum Found<'a> {
 // === impl SnapshotBuilder ===
 
 impl SnapshotBuilder {
-    /// Puts `route` under a host and a canonical path; a trailing slash on a Prefix means nothing. `route.methods` that another
-    /// route holds there already stay with that route, and the first such route is returned.
-    pub fn add(&mut self, host: &HostPattern, kind: PathKind, path: &CanonicalPath<'_>, route: &Arc<Route>) -> Option<Arc<Route>> {
-        self.host(host).path(kind, path.as_str()).add(route)
+    /// Puts `route` at a spot of a host. `route.methods` that another route holds there already stay with that route; `None`
+    /// when there are none.
+    pub fn add(&mut self, host: &HostPattern, spot: &Spot, route: &Arc<Route>) -> Option<Lost> {
+        self.host(host).spot(spot).add(route)
     }
 
     /// Makes `host` one that never falls to a wider one, even without a route: it then answers 404.
@@ -79,7 +89,9 @@ impl SnapshotBuilder {
         self.host(host);
     }
 
-    pub fn build(self) -> Snapshot {
+    pub fn build(mut self) -> Snapshot {
+        let Snapshot { exact, wildcard, any } = &mut self.snapshot;
+        exact.values_mut().chain(wildcard.values_mut()).chain(any).for_each(HostTable::finish);
         self.snapshot
     }
 
@@ -121,7 +133,10 @@ impl Snapshot {
         let wildcard = self.wildcard.iter().map(|(host, table)| (HostPattern::Wildcard(Arc::clone(host)), table));
         let any = self.any.iter().map(|table| (HostPattern::Any, table));
         let mut lines: Vec<_> = exact.chain(wildcard).chain(any).flat_map(|(host, table)| table.lines(&host)).collect();
-        lines.sort_by(|a, b| (&a.host, a.kind, a.path, &a.route.id).cmp(&(&b.host, b.kind, b.path, &b.route.id)));
+        lines.sort_by(|a, b| {
+            let names = |line: &Line<'_>| line.methods.iter().map(|method| method.as_str().to_owned()).collect::<Vec<_>>();
+            (&a.host, a.kind, a.path, &a.route.id).cmp(&(&b.host, b.kind, b.path, &b.route.id)).then_with(|| names(a).cmp(&names(b)))
+        });
         lines
     }
 
@@ -135,19 +150,19 @@ impl Snapshot {
 // === impl HostTable ===
 
 impl HostTable {
-    fn path(&mut self, kind: PathKind, path: &str) -> &mut PathTable {
-        let key = match kind {
-            PathKind::Exact => path,
-            PathKind::Prefix => path.trim_end_matches('/'),
-        };
-        let paths = match kind {
+    fn spot(&mut self, spot: &Spot) -> &mut PathTable {
+        let paths = match spot.kind() {
             PathKind::Exact => &mut self.exact,
             PathKind::Prefix => {
-                self.deepest = self.deepest.max(key.matches('/').count());
+                self.deepest = self.deepest.max(spot.key().matches('/').count());
                 &mut self.prefix
             }
         };
-        paths.entry(key.into()).or_insert_with(PathTable::new)
+        paths.entry(Arc::clone(spot.key())).or_insert_with(PathTable::new)
+    }
+
+    fn finish(&mut self) {
+        self.exact.values_mut().chain(self.prefix.values_mut()).for_each(PathTable::finish);
     }
 
     fn find(&self, path: &str, method: &Method) -> Found<'_> {
@@ -180,44 +195,69 @@ impl HostTable {
 
 impl PathTable {
     fn new() -> Self {
-        Self { named: vec![], rest: None, allow: HeaderValue::from_static("") }
+        Self { named: Map::default(), rest: None, allow: HeaderValue::from_static("") }
     }
 
-    fn add(&mut self, route: &Arc<Route>) -> Option<Arc<Route>> {
-        let holder = match route.methods.is_empty() {
-            true if self.rest.is_some() => self.rest.clone(),
-            true => {
-                self.rest = Some(Arc::clone(route));
-                None
-            }
+    fn add(&mut self, route: &Arc<Route>) -> Option<Lost> {
+        match route.methods.is_empty() {
+            true => self.add_rest(route),
             false => self.add_named(route),
-        };
-        self.allow = allow(self.named.iter().map(|(method, _)| method));
-        holder
+        }
     }
 
-    fn add_named(&mut self, route: &Arc<Route>) -> Option<Arc<Route>> {
-        let mut first = None;
+    fn add_rest(&mut self, route: &Arc<Route>) -> Option<Lost> {
+        let holder = self.rest.get_or_insert_with(|| Arc::clone(route));
+        (!Arc::ptr_eq(holder, route)).then(|| Lost { holders: vec![Arc::clone(holder)], whole: true })
+    }
+
+    fn add_named(&mut self, route: &Arc<Route>) -> Option<Lost> {
+        let mut lost = Lost { holders: vec![], whole: true };
         for method in with_head(&route.methods) {
-            match self.named.iter().find(|(named, _)| *named == method) {
-                Some((_, holder)) if Arc::ptr_eq(holder, route) => {}
-                Some((_, holder)) => first = first.or_else(|| Some(Arc::clone(holder))),
-                None => self.named.push((method, Arc::clone(route))),
+            match self.named.entry(method) {
+                Entry::Vacant(free) => {
+                    free.insert(Arc::clone(route));
+                    lost.whole = false;
+                }
+                Entry::Occupied(held) => lost.to(held.get()),
             }
         }
-        first
+        // A method that a route names twice is its own.
+        lost.holders.retain(|holder| !Arc::ptr_eq(holder, route));
+        (!lost.holders.is_empty()).then_some(lost)
+    }
+
+    /// Every method is answered where a route names none: there is nothing to allow.
+    fn finish(&mut self) {
+        if self.rest.is_none() {
+            self.allow = allow(self.named.keys());
+        }
     }
 
     fn find(&self, method: &Method) -> Found<'_> {
-        let named = self.named.iter().find(|(named, _)| named == method).map(|(_, route)| route);
-        named.or(self.rest.as_ref()).map_or(Found::MethodNotAllowed(&self.allow), Found::Route)
+        let route = self.named.get(method).or(self.rest.as_ref());
+        route.map_or(Found::MethodNotAllowed(&self.allow), Found::Route)
     }
 
     fn lines(&self) -> impl Iterator<Item = (Vec<&Method>, &Arc<Route>)> {
-        let mut seen = HashSet::new();
-        let routes = self.named.iter().map(|(_, route)| route).filter(move |route| seen.insert(Arc::as_ptr(route)));
-        let methods = |route| self.named.iter().filter(move |(_, other)| Arc::ptr_eq(other, route)).map(|(method, _)| method).collect();
-        routes.map(move |route| (methods(route), route)).chain(self.rest.iter().map(|route| (vec![], route)))
+        let mut routes: BTreeMap<_, (Vec<&Method>, &Arc<Route>)> = BTreeMap::new();
+        for (method, route) in &self.named {
+            routes.entry(Arc::as_ptr(route)).or_insert_with(|| (vec![], route)).0.push(method);
+        }
+        let sorted = |(mut methods, route): (Vec<_>, _)| {
+            methods.sort_unstable_by_key(|method: &&Method| method.as_str());
+            (methods, route)
+        };
+        routes.into_values().map(sorted).chain(self.rest.iter().map(|route| (vec![], route)))
+    }
+}
+
+// === impl Lost ===
+
+impl Lost {
+    fn to(&mut self, holder: &Arc<Route>) {
+        if !self.holders.iter().any(|known| Arc::ptr_eq(known, holder)) {
+            self.holders.push(Arc::clone(holder));
+        }
     }
 }
 
@@ -235,9 +275,9 @@ impl Found<'_> {
 }
 
 /// GET names HEAD too (RFC 9110 §9.3.2).
-fn with_head(methods: &[Method]) -> Vec<Method> {
+fn with_head(methods: &[Method]) -> impl Iterator<Item = Method> {
     let head = methods.contains(&Method::GET) && !methods.contains(&Method::HEAD);
-    methods.iter().cloned().chain(head.then_some(Method::HEAD)).collect()
+    methods.iter().cloned().chain(head.then_some(Method::HEAD))
 }
 
 fn allow<'a>(methods: impl Iterator<Item = &'a Method>) -> HeaderValue {

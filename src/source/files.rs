@@ -1,90 +1,125 @@
 //! The last readable content of every file.
 
 use super::{
-    document::{self, Objects},
+    documents,
     listing::Listing,
+    objects::{Objects, Severity},
+    schema::Schema,
 };
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read},
-    panic::catch_unwind,
+    ffi::{OsStr, OsString},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::Arc,
 };
 
-const LONGEST_FILE: u64 = 1 << 20;
-
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    files: BTreeMap<String, Known>,
-}
+/// One reading of the directory. Cheap to clone: a file that has not changed is shared with the reading before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Files(BTreeMap<OsString, Arc<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// As last read, good or bad: what has not changed is neither parsed nor complained about again.
+    /// As last read, good or bad: what has not changed is not parsed again. `None`: it could not be read at all.
     content: Option<Vec<u8>>,
-    /// Of the last content that could be parsed.
-    objects: Objects,
+    /// Of the last content that could be parsed; `None` until one could.
+    objects: Option<Arc<Objects>>,
+    /// What is wrong with the file as it is now.
+    trouble: Option<String>,
 }
 
 // === impl Files ===
 
 impl Files {
-    /// Reads the listed files. Returns whether anything may have changed.
-    pub(super) fn update(&mut self, dir: &Path, listing: &Listing) -> bool {
-        let before = self.files.len();
-        self.files.retain(|name, _| listing.0.contains_key(name));
-        let mut changed = self.files.len() != before;
-        for name in listing.0.keys() {
-            let read = read(&dir.join(name));
-            changed |= self.files.entry(name.clone()).or_default().update(name, read);
-        }
-        changed || before == 0
+    /// The listed files as they are now. What cannot be read or parsed keeps what this reading has of it.
+    pub(super) fn read(&self, dir: &Path, listing: &Listing, schema: &Schema) -> Self {
+        let next = |name: &OsString| (name.clone(), Known::next(self.0.get(name), name, dir, schema));
+        Self(listing.files.keys().map(next).collect())
     }
 
-    pub(super) fn objects(&self) -> Objects {
-        let mut all = Objects::default();
-        self.files.values().for_each(|file| all.extend(&file.objects));
-        all.report_duplicates();
-        all
+    /// A file that could not be read even once: what it says is not known, so nobody knows what the others may serve.
+    pub(super) fn unread(&self) -> Option<&OsStr> {
+        self.0.iter().find(|(_, known)| known.objects.is_none()).map(|(name, _)| name.as_os_str())
+    }
+
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<Objects>> {
+        self.0.values().filter_map(|known| known.objects.as_ref())
+    }
+
+    /// Whether the same files hold the very same objects.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let same = |a: &Known, b: &Known| a.objects.as_ref().map(Arc::as_ptr) == b.objects.as_ref().map(Arc::as_ptr);
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
+    }
+
+    /// Says what is wrong with files that are not as they were in `before`.
+    pub(super) fn tell(&self, before: &Self) {
+        for (name, known) in &self.0 {
+            if !before.0.get(name).is_some_and(|before| Arc::ptr_eq(before, known)) {
+                known.tell(&name.to_string_lossy());
+            }
+        }
     }
 
     /// Where an object is written, for messages.
     pub(super) fn file_of(&self, namespace: &str, name: &str) -> Option<&str> {
-        let holds = |file: &Known| file.objects.endpoints.iter().any(|object| object.namespace == namespace && object.name == name);
-        self.files.iter().find(|(_, file)| holds(file)).map(|(file, _)| file.as_str())
+        let holds = |objects: &Objects| objects.endpoints.iter().any(|it| it.object.namespace == namespace && it.object.name == name);
+        let holds = |known: &Known| known.objects.as_ref().is_some_and(|objects| holds(objects));
+        self.0.iter().find(|(_, known)| holds(known)).and_then(|(file, _)| file.to_str())
     }
 }
 
 // === impl Known ===
 
 impl Known {
-    fn update(&mut self, file: &str, read: io::Result<Vec<u8>>) -> bool {
-        let content = read.inspect_err(|error| self.complain(file, error)).ok();
-        if content.is_none() || self.content == content {
-            return false;
+    fn next(before: Option<&Arc<Self>>, name: &OsStr, dir: &Path, schema: &Schema) -> Arc<Self> {
+        match (documents::read(&dir.join(name)), before) {
+            (Ok(content), Some(before)) if before.content.as_ref() == Some(&content) => Arc::clone(before),
+            (Ok(content), _) => Self::parse(&name.to_string_lossy(), content, schema).after(before),
+            (Err(error), _) => Self { content: None, objects: None, trouble: Some(error.to_string()) }.after(before),
         }
-        self.content = content;
-        match catch_unwind(|| document::parse(file, self.content.as_deref().unwrap_or_default())) {
-            Ok(Ok(objects)) => self.objects = objects,
-            Ok(Err(error)) => self.complain(file, &error),
-            Err(_) => self.complain(file, &"the parser panicked"),
-        }
-        true
     }
 
-    fn complain(&self, file: &str, error: &dyn std::fmt::Display) {
-        let kept = if self.objects.is_empty() { "nothing of it is served" } else { "its last readable content stays in service" };
-        tracing::error!(file, %error, "this file cannot be read: {kept}");
+    fn parse(file: &str, content: Vec<u8>, schema: &Schema) -> Self {
+        match parse(file, &content, schema) {
+            Ok(objects) => Self { content: Some(content), objects: Some(Arc::new(objects)), trouble: None },
+            Err(trouble) => Self { content: Some(content), objects: None, trouble: Some(trouble) },
+        }
+    }
+
+    /// In trouble it keeps the objects of `before`; the same trouble again is the same.
+    fn after(mut self, before: Option<&Arc<Self>>) -> Arc<Self> {
+        let Some(before) = before.filter(|_| self.trouble.is_some()) else { return Arc::new(self) };
+        if (&self.content, &self.trouble) == (&before.content, &before.trouble) {
+            return Arc::clone(before);
+        }
+        self.objects.clone_from(&before.objects);
+        Arc::new(self)
+    }
+
+    fn tell(&self, file: &str) {
+        let kept = match self.objects {
+            Some(_) => "its last readable content stays in service",
+            None => "nothing of the directory is put in service until it can, or is removed",
+        };
+        if let Some(error) = &self.trouble {
+            tracing::error!(file, "this file {error}: {kept}");
+            return;
+        }
+        for remark in self.objects.iter().flat_map(|objects| &objects.remarks) {
+            let document = &remark.at.name;
+            match remark.severity {
+                Severity::Problem => tracing::error!(file, document, "{}: this document is left out", remark.text),
+                Severity::Note => tracing::warn!(file, document, "{}", remark.text),
+            }
+        }
     }
 }
 
-/// At most [`LONGEST_FILE`], whatever the listing said.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > LONGEST_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB; split it"));
+fn parse(file: &str, content: &[u8], schema: &Schema) -> Result<Objects, String> {
+    let parse = || documents::parse(content).map(|documents| Objects::read(file, &documents, schema));
+    match catch_unwind(AssertUnwindSafe(parse)) {
+        Ok(parsed) => parsed.map_err(|error| error.to_string()),
+        Err(_) => Err("cannot be parsed: the parser panicked, which is a fault of Portcullis; please report it".to_owned()),
     }
-    Ok(content)
 }

@@ -1,18 +1,32 @@
 //! What lies in the directory: names and what tells a changed file from an unchanged one.
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 pub(super) const MOST_FILES: usize = 1000;
 
-/// Every manifest by name, sorted.
+/// Two equal listings, one before and one after all files were read, mean that they belong together.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Listing(pub(super) BTreeMap<String, Stamp>);
+pub(super) struct Listing {
+    /// Every manifest by name. `None`: it is there, and cannot be looked at.
+    pub(super) files: BTreeMap<OsString, Option<Stamp>>,
+    /// Where a mounted ConfigMap's `..data` points: all its files change at once, with this link.
+    version: Option<PathBuf>,
+}
 
-/// What changes when a file does. A mounted ConfigMap changes its inodes.
+/// What changes when a file does, but for two writes within one tick of the file system's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Stamp {
     modified: Option<SystemTime>,
-    pub(super) length: u64,
+    /// Seconds and nanoseconds; unlike `modified` nobody can set it.
+    changed: (i64, i64),
+    length: u64,
     inode: (u64, u64),
 }
 
@@ -21,32 +35,41 @@ pub(super) struct Stamp {
 impl Listing {
     /// `None`: more than [`MOST_FILES`].
     pub(super) fn read(dir: &Path) -> io::Result<Option<Self>> {
-        let mut files = BTreeMap::new();
+        let (mut files, version) = (BTreeMap::new(), fs::read_link(dir.join("..data")).ok());
         for entry in fs::read_dir(dir)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if !is_manifest(&name) {
-                continue;
-            }
-            // A link may point nowhere, a file may have gone since: not there.
-            let Ok(metadata) = fs::metadata(dir.join(&name)) else { continue };
-            if metadata.is_file() {
-                files.insert(name, Stamp::of(&metadata));
+            let name = entry?.file_name();
+            if is_manifest(&name) {
+                files.extend(Stamp::read(&dir.join(&name)).map(|stamp| (name, stamp)));
             }
             if files.len() > MOST_FILES {
                 return Ok(None);
             }
         }
-        Ok(Some(Self(files)))
+        Ok(Some(Self { files, version }))
     }
 }
 
 impl Stamp {
+    /// `None`: not there, for its link points nowhere or it has gone since; or it is no file.
+    fn read(path: &Path) -> Option<Option<Self>> {
+        match fs::metadata(path) {
+            Ok(metadata) => metadata.is_file().then(|| Some(Self::of(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => Some(None),
+        }
+    }
+
     fn of(metadata: &fs::Metadata) -> Self {
-        Self { modified: metadata.modified().ok(), length: metadata.len(), inode: (metadata.dev(), metadata.ino()) }
+        Self {
+            modified: metadata.modified().ok(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            length: metadata.len(),
+            inode: (metadata.dev(), metadata.ino()),
+        }
     }
 }
 
-fn is_manifest(name: &str) -> bool {
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
-    !name.starts_with('.') && matches!(extension, Some("yaml" | "yml" | "json"))
+fn is_manifest(name: &OsStr) -> bool {
+    let extension = Path::new(name).extension().and_then(OsStr::to_str);
+    !name.as_encoded_bytes().starts_with(b".") && matches!(extension, Some("yaml" | "yml" | "json"))
 }

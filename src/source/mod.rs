@@ -1,23 +1,29 @@
 //! The same manifests from a directory: standalone use, demo, tests.
 //!
 //! ```text
-//! directory --Listing every 2 s--> Files (the last readable content of each) --> Objects --> compile --> Publisher --> live::Live
+//! directory --Listing, 4 a second--> Files (the last readable content of each) --> View --> compile --> Publisher --> live::Live
 //! ```
 //!
 //! What is read: `*.yaml`, `*.yml` and `*.json` in the directory itself, hidden ones left out, links followed (as mounted
-//! ConfigMaps need), of several documents each. A ProtectedEndpoint that is wrong refuses in place, as in a cluster. A file
-//! that is no YAML at all keeps its last readable content in service, and has none at the start: like an object that
-//! `kubectl apply` refused.
+//! ConfigMaps need), of several documents each. A ProtectedEndpoint that an API server would refuse refuses in place, as
+//! `portcullis check` says. A file that is no YAML at all keeps its last readable content in service; while there is a file
+//! that could not be read even once, no table is put in service: its requests could fall to another file's wider rule.
+//!
+//! A table is made of one version of the directory: files are read once nobody writes any more, and what changed meanwhile is
+//! read again.
 //!
 //! There are no claims here: where two namespaces name one host, namespace and name decide.
 
-mod document;
+pub mod documents;
 mod files;
 mod listing;
+pub mod objects;
+pub mod schema;
 #[cfg(test)]
 mod tests;
+mod view;
 
-use self::{document::Objects, files::Files, listing::Listing};
+use self::{files::Files, listing::Listing, schema::Schema, view::View};
 use crate::{
     compile::{self, Compiled, Inputs, Loopback, ObjectRef, Outcome, Ownership},
     live::Live,
@@ -34,10 +40,10 @@ use std::{
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
 /// Between two looks at the directory.
-const POLL: Duration = Duration::from_secs(2);
-/// Until a directory that is being written is looked at again.
-const SETTLE: Duration = Duration::from_millis(100);
-/// Looks at a directory that never settles before it is read all the same.
+const POLL: Duration = Duration::from_millis(250);
+/// How long nothing may have changed before files are read.
+const SETTLE: Duration = Duration::from_millis(150);
+/// Looks at a directory that never settles before that is said.
 const PATIENCE: usize = 20;
 
 #[derive(Clone, Debug)]
@@ -69,12 +75,22 @@ pub async fn run(
     ready: watch::Sender<bool>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), SourceError> {
-    let listing = list(&config.dir).await?;
-    let publisher = Publisher::new(live, assign);
-    let mut directory = Directory { config, publisher, ready, files: Files::default(), told: BTreeMap::new() };
+    list(&config.dir).await?;
+    let mut directory = Directory {
+        config,
+        publisher: Publisher::new(live, assign),
+        ready,
+        schema: Arc::new(Schema::new()),
+        read: None,
+        sure: false,
+        files: Files::default(),
+        stale: true,
+        complaint: String::new(),
+        told: BTreeMap::new(),
+    };
     tokio::select! {
         () = shutdown => {}
-        () = directory.follow(listing) => {}
+        () = directory.follow() => {}
     }
     Ok(())
 }
@@ -83,63 +99,121 @@ struct Directory {
     config: Config,
     publisher: Publisher,
     ready: watch::Sender<bool>,
+    schema: Arc<Schema>,
+    /// As it was when `files` was read.
+    read: Option<Listing>,
+    /// `files` was read twice at this listing: a write within a clock tick of the first reading leaves no trace in it.
+    sure: bool,
     files: Files,
-    /// What was last said about each object, so that it is said once.
+    /// `files` says something that is not in service.
+    stale: bool,
+    /// What was last said about the directory, so that it is said once.
+    complaint: String,
+    /// What was last said about each object.
     told: BTreeMap<ObjectRef, Outcome>,
 }
 
 // === impl Directory ===
 
 impl Directory {
-    /// Serves the listed files, then what becomes of them, for ever.
-    async fn follow(&mut self, mut listing: Listing) {
-        self.reload(&listing).await;
-        // A write within the clock tick of our reading leaves no trace in the listing: after each change one more look.
-        let mut sure = false;
+    async fn follow(&mut self) {
         loop {
+            self.look().await;
             sleep(POLL).await;
-            let Some(now) = settled(&self.config.dir, &listing).await else { continue };
-            if now != listing || !sure {
-                sure = now == listing;
-                listing = now;
-                self.reload(&listing).await;
-            }
         }
     }
 
-    /// Reads what changed, and puts it in service.
-    async fn reload(&mut self, listing: &Listing) {
-        let (mut files, listing, dir) = (std::mem::take(&mut self.files), listing.clone(), self.config.dir.clone());
-        let (class, ownership) = (self.config.class.clone(), self.config.ownership.clone());
-        let work = spawn_blocking(move || {
-            if !files.update(&dir, &listing) {
-                return (files, None);
+    async fn look(&mut self) {
+        let Some(now) = self.list().await else { return };
+        if self.sure && self.read.as_ref() == Some(&now) {
+            return;
+        }
+        if let Some((listing, files)) = self.read_settled(now).await {
+            self.sure = self.read.as_ref() == Some(&listing);
+            self.read = Some(listing);
+            self.take(files).await;
+        }
+    }
+
+    /// All files as they are, once nothing has changed for a while, nor while they were read.
+    async fn read_settled(&mut self, mut listing: Listing) -> Option<(Listing, Files)> {
+        for _ in 0..PATIENCE {
+            sleep(SETTLE).await;
+            let mut now = self.list().await?;
+            if now == listing {
+                let files = self.read_files(&listing).await?;
+                now = self.list().await?;
+                if now == listing {
+                    return Some((listing, files));
+                }
             }
-            let objects = files.objects();
-            let inputs = Inputs { class, ownership, endpoints: objects.endpoints.clone(), services: objects.services.clone() };
-            let compiled = compile::compile(&inputs);
-            (files, Some((compiled, objects)))
+            listing = now;
+        }
+        self.complain("the directory changes all the time".to_owned());
+        None
+    }
+
+    async fn read_files(&mut self, listing: &Listing) -> Option<Files> {
+        let (files, listing) = (self.files.clone(), listing.clone());
+        let (dir, schema) = (self.config.dir.clone(), Arc::clone(&self.schema));
+        let read = spawn_blocking(move || files.read(&dir, &listing, &schema)).await;
+        read.map_err(|error| self.complain(format!("reading the directory failed: {error}"))).ok()
+    }
+
+    /// Puts `files` in service, if they can be and say anything new.
+    async fn take(&mut self, files: Files) {
+        files.tell(&self.files);
+        self.stale |= !files.says_the_same(&self.files);
+        self.files = files;
+        if self.stale && self.files.unread().is_none() {
+            self.compile().await;
+        }
+    }
+
+    async fn compile(&mut self) {
+        let (class, ownership, files) = (self.config.class.clone(), self.config.ownership.clone(), self.files.clone());
+        let work = spawn_blocking(move || {
+            let view = View::new(&files);
+            let inputs = Inputs { class, ownership, endpoints: view.endpoints.clone(), services: view.services.clone() };
+            (compile::compile(&inputs), view)
         });
         match work.await {
-            Ok((files, read)) => {
-                self.files = files;
-                read.into_iter().for_each(|(compiled, objects)| self.publish(compiled, &objects));
-            }
-            Err(error) => tracing::error!(%error, "reading the directory panicked: the last table stays in service"),
+            Ok((compiled, view)) => self.publish(compiled, &view),
+            Err(error) => self.complain(format!("compiling failed: {error}")),
         }
     }
 
-    fn publish(&mut self, mut compiled: Compiled, objects: &Objects) {
+    async fn list(&mut self) -> Option<Listing> {
+        match list(&self.config.dir).await {
+            Ok(listing) => Some(listing),
+            Err(error) => {
+                self.complain(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn complain(&mut self, complaint: String) {
+        if self.complaint != complaint {
+            let kept = if self.publisher.serving() { "the last table stays in service" } else { "nothing is served yet" };
+            tracing::error!("{complaint}: {kept}");
+            self.complaint = complaint;
+        }
+    }
+
+    fn publish(&mut self, mut compiled: Compiled, view: &View) {
         let outcomes = std::mem::take(&mut compiled.outcomes);
         self.tell(&outcomes);
         let changed = self.publisher.publish(compiled, |backend| {
-            let slices = objects.slices_of(&backend.namespace, &backend.service);
+            let slices = view.slices_of(&backend.namespace, &backend.service);
             compile::endpoints(slices, &backend.port, Loopback::Allow)
         });
         if changed {
             tracing::info!(objects = outcomes.len(), dir = %self.config.dir.display(), "a new table is in service");
         }
         self.told = outcomes;
+        self.stale = false;
+        self.complaint.clear();
         self.ready.send_replace(true);
     }
 
@@ -168,26 +242,4 @@ async fn list(dir: &Path) -> Result<Listing, SourceError> {
     let owned = dir.to_owned();
     let listed = spawn_blocking(move || Listing::read(&owned)).await.map_err(|error| unreadable(error.into()))?;
     listed.map_err(unreadable)?.ok_or_else(|| SourceError::TooMany { dir: dir.to_owned() })
-}
-
-async fn list_or_complain(dir: &Path) -> Option<Listing> {
-    list(dir).await.inspect_err(|error| tracing::error!(%error, "the last table stays in service")).ok()
-}
-
-/// The listing now, once nobody writes any more; `None` while the directory cannot be read.
-async fn settled(dir: &Path, old: &Listing) -> Option<Listing> {
-    let mut last = list_or_complain(dir).await?;
-    for _ in 0..PATIENCE {
-        if last == *old {
-            break;
-        }
-        sleep(SETTLE).await;
-        let again = list_or_complain(dir).await?;
-        let settled = again == last;
-        last = again;
-        if settled {
-            break;
-        }
-    }
-    Some(last)
 }

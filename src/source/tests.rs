@@ -1,4 +1,4 @@
-use super::*;
+use super::{objects::Objects, *};
 use crate::routing::{BackendId, CanonicalPath, Found, Host, Plan, Refusal};
 use std::{
     fs,
@@ -63,13 +63,17 @@ impl Served {
     }
 
     async fn start(&mut self) {
+        self.spawn();
+        let _ = timeout(Duration::from_secs(60), self.ready.wait_for(|ready| *ready)).await.unwrap();
+    }
+
+    fn spawn(&mut self) {
         let config = Config { dir: self.dir.clone(), class: "portcullis".to_owned(), ownership: Ownership::default() };
         let (ready, seen) = watch::channel(false);
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
         self.task = Some(tokio::spawn(run(config, Arc::clone(&self.live), Box::new(|_| ()), ready, shutdown)));
         (self.stop, self.ready) = (Some(stop), seen);
-        let _ = timeout(Duration::from_secs(60), self.ready.wait_for(|ready| *ready)).await.unwrap();
     }
 
     async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
@@ -140,7 +144,7 @@ fn list_in_json() -> serde_json::Value {
 async fn a_broken_resource_refuses_in_place_and_a_broken_file_keeps_what_it_had() {
     let public = ENDPOINT.replace("name: shop", "name: wide").replace("{path: /}", "{path: /, access: Public}");
     let narrow = ENDPOINT.replace("path: /", "path: /admin");
-    let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", &narrow), ("service.yaml", SERVICE), ("junk.yaml", "a: [b")]);
+    let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", &narrow), ("service.yaml", SERVICE)]);
     served.start().await;
     assert!(served.serves("shop.example.com", "/") && served.serves("shop.example.com", "/admin"));
 
@@ -197,11 +201,135 @@ async fn only_an_unreadable_directory_is_an_error() {
     assert!(matches!(run(served.dir.clone()).await, Err(SourceError::TooMany { .. })));
 }
 
+/// Its requests would fall to the wider rule of another file.
+#[tokio::test(start_paused = true)]
+async fn no_table_is_served_before_every_file_was_read_once() {
+    let public = ENDPOINT.replace("{path: /}", "{path: /, access: Public}").replace("name: shop", "name: wide");
+    let narrow = ENDPOINT.replace("path: /", "path: /admin");
+    let too_large = format!("# {}", "x".repeat(1 << 20));
+    for junk in ["a: [b", &too_large] {
+        let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", junk), ("service.yaml", SERVICE)]);
+        served.spawn();
+        sleep(Duration::from_secs(10)).await;
+        assert!(served.live.table.load().is_none() && !*served.ready.borrow(), "held back");
+        served.write("b.yaml", &narrow);
+        served.until("served", |served| served.serves("shop.example.com", "/")).await;
+        assert!(served.serves("shop.example.com", "/admin") && *served.ready.borrow());
+
+        // A file that is new and broken holds back what comes after it.
+        served.write("c.yaml", junk);
+        served.write("b.yaml", &narrow.replace("/admin", "/other"));
+        sleep(Duration::from_secs(10)).await;
+        assert!(served.serves("shop.example.com", "/admin"), "the last table stays in service");
+        fs::remove_file(served.dir.join("c.yaml")).unwrap();
+        served
+            .until("the change is served", |served| served.plan("shop.example.com", "/other/x") != served.plan("shop.example.com", "/x"))
+            .await;
+    }
+}
+
+/// Only a file that is not there is gone.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_looked_at_keeps_its_content() {
+    let mut served = Served::with(&[("a.yaml", ENDPOINT), ("b.yaml", SERVICE)]);
+    served.start().await;
+    std::os::unix::fs::symlink("circle", served.dir.join("circle")).unwrap();
+    std::os::unix::fs::symlink("circle", served.dir.join(".new")).unwrap();
+    fs::rename(served.dir.join(".new"), served.dir.join("a.yaml")).unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert!(served.serves("shop.example.com", "/"));
+    fs::remove_file(served.dir.join("circle")).unwrap();
+    served.until("now its link points nowhere", |served| served.plan("shop.example.com", "/").is_none()).await;
+}
+
+/// As an API server would refuse it: `check` says the same of the same file.
+#[tokio::test(start_paused = true)]
+async fn what_check_refuses_is_refused_in_place() {
+    let public = ENDPOINT.replace("{path: /}", "{path: /, access: Public}").replace("name: shop", "name: wide");
+    let narrow = ENDPOINT.replace("path: /", "path: /admin");
+    let changes: [(&str, &str); 8] = [
+        ("v1alpha1", "v1"),
+        ("portcullis.dev/v1alpha1", "portcullis.io/v1alpha1"),
+        ("kind: ProtectedEndpoint", "kind: ProtectedEndpoints"),
+        ("apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint", "apiVersion: portculis.dev/v1"),
+        ("{name: shop}", "{name: shop, labels: {a: true}}"),
+        ("{name: shop}", "{name: Shop}"),
+        ("{name: shop}", "{}"),
+        ("hosts: [shop.example.com]", "hosts: [SHOP.example.com]"),
+    ];
+    for (from, to) in changes {
+        let broken = narrow.replace(from, to);
+        assert_ne!(broken, narrow);
+        let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", &broken), ("service.yaml", SERVICE)]);
+        served.start().await;
+        assert!(served.serves("shop.example.com", "/"), "{to}: the other file is sound");
+        assert_eq!(served.plan("shop.example.com", "/admin"), Some(Plan::Refuse(Refusal::InvalidSpec)), "{to}");
+        let mut said = Vec::new();
+        assert!(!crate::cli::check::run(&[served.dir.join("b.yaml")], &mut said).unwrap(), "{to}: check says that it is good");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_live_in_well_under_a_second() {
+    let mut served = Served::with(&[("a.yaml", ENDPOINT), ("b.yaml", SERVICE)]);
+    served.start().await;
+    let start = tokio::time::Instant::now();
+    served.write("a.yaml", &ENDPOINT.replace("path: /", "path: /2"));
+    while !served.serves("shop.example.com", "/2") {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(start.elapsed() < Duration::from_millis(700), "{:?}", start.elapsed());
+}
+
+/// Two files that change at once, again and again: what is served is always one version of both.
+#[tokio::test(start_paused = true)]
+async fn a_table_is_made_of_one_version_of_the_directory() {
+    let mut served = Served::empty();
+    let write = |dir: &Path, n: u32| {
+        let version = dir.join(format!("..{n}"));
+        fs::create_dir(&version).unwrap();
+        for (name, host) in [("a", "a.example.com"), ("z", "z.example.com")] {
+            let text = ENDPOINT.replace("name: shop", &format!("name: {name}")).replace("shop.example.com", host);
+            fs::write(version.join(format!("{name}.yaml")), text.replace("{path: /}", &format!("{{path: /{n}}}"))).unwrap();
+        }
+        std::os::unix::fs::symlink(format!("..{n}"), dir.join("..new")).unwrap();
+        fs::rename(dir.join("..new"), dir.join("..data")).unwrap();
+    };
+    write(&served.dir, 0);
+    for name in ["a.yaml", "z.yaml"] {
+        std::os::unix::fs::symlink(format!("..data/{name}"), served.dir.join(name)).unwrap();
+    }
+    served.start().await;
+    let dir = served.dir.clone();
+    let writer = std::thread::spawn(move || {
+        for n in 1..100 {
+            write(&dir, n);
+            std::thread::sleep(Duration::from_millis(u64::from(n * 7 % 23)));
+        }
+    });
+    let mut versions = std::collections::BTreeSet::new();
+    while !writer.is_finished() || !versions.contains("/99") {
+        sleep(Duration::from_millis(1)).await;
+        let table = served.live.table.load_full();
+        let lines = (*table).as_ref().unwrap().lines();
+        let paths: Vec<_> = lines.iter().map(|line| line.path.to_owned()).collect();
+        assert!(matches!(&paths[..], [a, z] if a == z), "{paths:?}");
+        versions.extend(paths);
+    }
+    assert!(versions.len() > 2, "{versions:?}");
+    writer.join().unwrap();
+}
+
 #[test]
 fn documents_are_read_strictly() {
     let endpoint =
         |spec: &str| format!("apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint\nmetadata: {{name: a}}\nspec: {spec}\n");
-    let count = |text: &str| document::parse("f", text.as_bytes()).map(|objects| (objects.endpoints.len(), objects.services.len())).ok();
+    let schema = Schema::new();
+    let count = |text: &str| {
+        let documents = documents::parse(text.as_bytes()).ok()?;
+        let objects = Objects::read("f", &documents, &schema);
+        Some((objects.endpoints.len(), objects.services.len()))
+    };
     let cases = [
         ("nothing", String::new(), Some((0, 0))),
         ("comments and empty documents", "# a\n---\n---\n".to_owned(), Some((0, 0))),
@@ -210,6 +338,11 @@ fn documents_are_read_strictly() {
         ("no mapping", "- a\n- b\n".to_owned(), Some((0, 0))),
         ("an unreadable Service is left out", "apiVersion: v1\nkind: Service\nspec: {ports: 5}\n".to_owned(), Some((0, 0))),
         ("an unreadable ProtectedEndpoint is not", endpoint("[]").replace("{name: a}", "5"), Some((1, 0))),
+        (
+            "a list of ours",
+            "apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpointList\nitems: [{metadata: {name: a}}, {}]\n".to_owned(),
+            Some((2, 0)),
+        ),
         ("a key twice", endpoint("{a: 1, a: 2}"), None),
         ("the second document is broken", format!("{}---\n{{", endpoint("{}")), None),
         (
@@ -227,21 +360,14 @@ fn documents_are_read_strictly() {
     for (name, text, want) in cases {
         assert_eq!(count(&text), want, "{name}");
     }
-    assert!(document::parse("f", &[0xff, 0xfe]).is_err(), "no UTF-8");
-}
-
-#[test]
-fn yaml_booleans_are_those_of_json() {
-    let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint\nspec: {hosts: [no, on, y, true]}\n";
-    let objects = document::parse("f", text.as_bytes()).unwrap();
-    assert_eq!(objects.endpoints[0].spec["hosts"], serde_json::json!(["no", "on", "y", true]));
-    assert_eq!((objects.endpoints[0].namespace.as_str(), objects.endpoints[0].name.as_str()), ("default", "f-1"));
 }
 
 #[test]
 fn claims_and_ages_of_a_manifest_count_for_nothing() {
     let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ProtectedEndpoint\nmetadata: {name: a, namespace: n, creationTimestamp: '2001-01-01T00:00:00Z'}\n\
                 status: {hosts: [{host: h, since: '2001-01-01T00:00:00Z'}]}\n";
-    let objects = document::parse("f", text.as_bytes()).unwrap();
-    assert_eq!((objects.endpoints[0].created, objects.endpoints[0].claims.len()), (0, 0));
+    let objects = Objects::read("f", &documents::parse(text.as_bytes()).unwrap(), &Schema::new());
+    let object = &objects.endpoints[0].object;
+    assert_eq!((object.created, object.claims.len()), (0, 0));
+    assert_eq!((object.namespace.as_str(), object.name.as_str()), ("n", "a"));
 }

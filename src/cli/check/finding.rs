@@ -1,6 +1,6 @@
 //! One line of the answer, and where the object it speaks of stands.
 
-use serde_json::Value;
+use crate::source::objects::{self, Document};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -44,13 +44,19 @@ impl Place {
         Self { order: (usize::MAX, 0), file: PathBuf::new(), object: String::new() }
     }
 
-    pub(super) fn of_document(&self, index: usize, document: &Value) -> Self {
-        let text = |pointer| document.pointer(pointer).and_then(Value::as_str);
-        let object = match (text("/kind"), text("/metadata/name")) {
-            (Some(kind), Some(name)) => format!("{kind} {}/{name}", text("/metadata/namespace").unwrap_or(super::DEFAULT_NAMESPACE)),
-            _ => format!("document {}", index + 1),
-        };
-        Self { order: (self.order.0, index), file: self.file.clone(), object }
+    pub(super) fn of_document(&self, document: &Document) -> Self {
+        Self { order: (self.order.0, document.number), file: self.file.clone(), object: document.name.clone() }
+    }
+}
+
+// === impl Severity ===
+
+impl From<objects::Severity> for Severity {
+    fn from(severity: objects::Severity) -> Self {
+        match severity {
+            objects::Severity::Problem => Self::Problem,
+            objects::Severity::Note => Self::Note,
+        }
     }
 }
 

@@ -112,7 +112,7 @@ fn what_is_no_manifest_of_ours_is_told() {
         (
             "a misspelt kind",
             "{apiVersion: portcullis.dev/v1alpha1, kind: ProtectedEndpoints}",
-            "problem: 0.yaml: document 1: kind: there is no kind",
+            "problem: 0.yaml: document 1: kind: must be ProtectedEndpoint",
         ),
         ("no kind", "{apiVersion: v1}", "problem: 0.yaml: document 1: kind: is required"),
         ("no version", "{kind: Service}", "problem: 0.yaml: document 1: apiVersion: is required"),

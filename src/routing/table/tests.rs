@@ -16,7 +16,7 @@ fn table(places: &[Place]) -> Snapshot {
     let mut builder = SnapshotBuilder::default();
     for (index, (host, kind, path, methods)) in places.iter().enumerate() {
         let (host, path) = (HostPattern::parse(host).unwrap(), CanonicalPath::parse(path).unwrap());
-        let _ = builder.add(&host, *kind, &path, &route(index, methods));
+        let _ = builder.add(&host, &Spot::new(*kind, &path), &route(index, methods));
     }
     builder.build()
 }
@@ -78,12 +78,14 @@ fn host_then_path_then_method_and_never_back() {
 #[test]
 fn equal_places_go_to_the_first() {
     let mut builder = SnapshotBuilder::default();
-    let (host, path) = (HostPattern::Any, CanonicalPath::parse("/a").unwrap());
+    let (host, spot) = (HostPattern::Any, Spot::new(Prefix, &CanonicalPath::parse("/a").unwrap()));
     let (first, second, third) = (route(0, &["GET"]), route(1, &["GET", "POST"]), route(2, &[]));
-    assert_eq!(builder.add(&host, Prefix, &path, &first), None);
-    assert_eq!(builder.add(&host, Prefix, &path, &second), Some(first));
-    assert_eq!(builder.add(&host, Prefix, &path, &third), None);
-    assert_eq!(builder.add(&host, Prefix, &path, &route(3, &[])), Some(third));
+    let lost = |holders: &[&Arc<Route>], whole| Some(Lost { holders: holders.iter().copied().cloned().collect(), whole });
+    assert_eq!(builder.add(&host, &spot, &first), None);
+    assert_eq!(builder.add(&host, &spot, &second), lost(&[&first], false));
+    assert_eq!(builder.add(&host, &spot, &third), None);
+    assert_eq!(builder.add(&host, &spot, &route(3, &[])), lost(&[&third], true));
+    assert_eq!(builder.add(&host, &spot, &route(4, &["POST", "HEAD", "GET"])), lost(&[&second, &first], true), "several have it all");
     let table = builder.build();
     let got = ["GET", "HEAD", "POST", "PUT"].map(|method| find(&table, method, "x", "/a"));
     assert_eq!(got, ["0", "0", "1", "2"]);

@@ -1,0 +1,54 @@
+//! All files as one: what a cluster would hold had they been applied.
+
+use super::files::Files;
+use crate::compile::{EndpointObject, SERVICE_NAME, ServiceObject};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use std::collections::{BTreeSet, HashMap};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct View {
+    pub(super) endpoints: Vec<EndpointObject>,
+    pub(super) services: Vec<ServiceObject>,
+    /// By namespace and Service.
+    slices: HashMap<(String, String), Vec<EndpointSlice>>,
+}
+
+// === impl View ===
+
+impl View {
+    pub(super) fn new(files: &Files) -> Self {
+        let mut view = Self::default();
+        for objects in files.objects() {
+            view.endpoints.extend(objects.endpoints.iter().map(|endpoint| endpoint.object.clone()));
+            view.services.extend_from_slice(&objects.services);
+            objects.slices.iter().for_each(|slice| view.add_slice(slice));
+        }
+        view.report_duplicates();
+        view
+    }
+
+    pub(super) fn slices_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &EndpointSlice> {
+        self.slices.get(&(namespace.to_owned(), service.to_owned())).into_iter().flatten()
+    }
+
+    fn add_slice(&mut self, slice: &EndpointSlice) {
+        let service = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME));
+        if let (Some(namespace), Some(service)) = (&slice.metadata.namespace, service) {
+            self.slices.entry((namespace.clone(), service.clone())).or_default().push(slice.clone());
+        }
+    }
+
+    /// A cluster holds one object of a name. Here both count, and nothing depends on the order of files.
+    fn report_duplicates(&self) {
+        let mut names = BTreeSet::new();
+        for object in &self.endpoints {
+            if !names.insert((&object.namespace, &object.name)) {
+                tracing::error!(
+                    namespace = object.namespace,
+                    name = object.name,
+                    "two ProtectedEndpoints have this name; give each its own"
+                );
+            }
+        }
+    }
+}
