@@ -2,6 +2,7 @@
 //! the losers.
 
 use super::{
+    headers,
     host::{Loss, Owners},
     inputs::EndpointObject,
     report::Problem,
@@ -101,9 +102,9 @@ impl<'a> Entry<'a> {
 // === impl Table ===
 
 impl<'a> Table<'a> {
-    /// All `entries`, oldest first; their hosts are known.
-    pub(super) fn new(entries: &mut [Entry<'a>]) -> Self {
-        let mut table = Self { managed: managed(entries), ..Self::default() };
+    /// All `entries`, oldest first; their hosts are known. `everything` is every object of whatever class.
+    pub(super) fn new(entries: &mut [Entry<'a>], everything: &'a [EndpointObject]) -> Self {
+        let mut table = Self { managed: managed(everything), ..Self::default() };
         for (index, entry) in entries.iter_mut().enumerate() {
             table.add(index, entry);
         }
@@ -164,13 +165,13 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The union over each namespace.
-fn managed<'a>(entries: &[Entry<'a>]) -> HashMap<&'a str, Arc<ManagedHeaders>> {
-    let mut names: HashMap<&'a str, HashSet<&HeaderName>> = HashMap::new();
-    for entry in entries {
-        names.entry(&entry.object.namespace).or_default().extend(&entry.resource.managed);
+/// The union over each namespace, whatever the class: a backend that two installations serve may believe what either sets.
+fn managed(everything: &[EndpointObject]) -> HashMap<&str, Arc<ManagedHeaders>> {
+    let mut names: HashMap<&str, HashSet<HeaderName>> = HashMap::new();
+    for object in everything {
+        names.entry(&object.namespace).or_default().extend(headers::named(&object.spec));
     }
-    names.into_iter().map(|(namespace, names)| (namespace, Arc::new(names.into_iter().cloned().collect()))).collect()
+    names.into_iter().map(|(namespace, names)| (namespace, Arc::new(names.into_iter().collect()))).collect()
 }
 
 /// An object that gets no place at all is not accepted; nor is one whose rules repeat each other.

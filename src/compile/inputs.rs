@@ -4,7 +4,7 @@ use serde_json::Value;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
-    /// Objects of other classes are ignored.
+    /// Of objects of other classes only the claim headers count: their namespaces' clients may not send them.
     pub class: String,
     pub endpoints: Vec<EndpointObject>,
     pub services: Vec<ServiceObject>,
