@@ -23,6 +23,7 @@ mod replica;
 mod replicas;
 mod report;
 mod sink;
+mod stamp;
 mod status;
 mod supervise;
 mod table;
