@@ -63,7 +63,7 @@ pub type Clock = fn() -> Duration;
 /// Who this replica is, and what it looks after.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Objects of other classes are not seen.
+    /// Of objects of other classes only the claim headers are seen: no client of their namespaces may send those.
     pub class: String,
     pub ownership: Ownership,
     /// Where this installation runs: its Leases are here.

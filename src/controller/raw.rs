@@ -5,7 +5,7 @@ use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Obj
 use kube::{Resource, core::DeserializeGuard};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 pub(super) const GROUP: &str = "portcullis.dev";
 pub(super) const VERSION: &str = "v1alpha1";
@@ -36,6 +36,19 @@ impl RawEndpoint {
         raw.metadata.labels = None;
         raw.read_status();
         raw
+    }
+
+    /// Keeps, of an object of another class, what it says to this one: the headers that its namespace's clients may not send.
+    /// False when it names none.
+    pub(super) fn keep_managed_headers(&mut self) -> bool {
+        let spec = self.data.get("spec").unwrap_or(&Value::Null);
+        let headers: Vec<_> = claim_headers(spec).iter().map(|header| json!({"header": header})).collect();
+        let found = !headers.is_empty();
+        let token = json!({"header": spec.pointer("/token/header")});
+        self.data = json!({"spec": {"className": spec.get("className"), "token": token, "claimHeaders": headers}});
+        self.status = ProtectedEndpointStatus::default();
+        self.metadata.generation = None;
+        found
     }
 
     /// Whether an installation of `class` looks at this object. A class that is no string is left to compile.
@@ -87,6 +100,13 @@ impl RawEndpoint {
 fn list<T: DeserializeOwned>(status: &Value, field: &str) -> Vec<T> {
     let elements = status.get(field).and_then(Value::as_array);
     elements.into_iter().flatten().filter_map(|element| T::deserialize(element).ok()).collect()
+}
+
+/// Every header that a spec names for claims, its rules' too.
+fn claim_headers(spec: &Value) -> BTreeSet<&str> {
+    let rules = spec.get("rules").and_then(Value::as_array).into_iter().flatten();
+    let lists = std::iter::once(spec).chain(rules).filter_map(|level| level.get("claimHeaders")?.as_array());
+    lists.flatten().filter_map(|entry| entry.get("header")?.as_str()).collect()
 }
 
 impl Resource for RawEndpoint {

@@ -54,18 +54,28 @@ impl Endpoints {
         self.changes.object(matters, self.newest);
     }
 
-    /// The event as this class sees it: an object that is, or has become, another class's is not there.
+    /// The event as this class sees it: of an object that is, or has become, another class's only the claim headers are there.
     fn of_class(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) -> Option<Event<RawEndpoint>> {
         Some(match event {
             Event::Init => Event::Init,
             Event::InitDone => Event::InitDone,
-            Event::InitApply(guard) => Event::InitApply(Some(self.open(guard)).filter(|raw| raw.is_of(&self.class))?),
+            Event::InitApply(guard) => match self.visible(guard) {
+                (raw, true) => Event::InitApply(raw),
+                (_, false) => return None,
+            },
             Event::Delete(guard) => Event::Delete(self.open(guard)),
-            Event::Apply(guard) => match self.open(guard) {
-                raw if raw.is_of(&self.class) => Event::Apply(raw),
-                raw => Event::Delete(raw),
+            Event::Apply(guard) => match self.visible(guard) {
+                (raw, true) => Event::Apply(raw),
+                (raw, false) => Event::Delete(raw),
             },
         })
+    }
+
+    /// What this class sees of an object, and whether that is anything.
+    fn visible(&mut self, guard: DeserializeGuard<RawEndpoint>) -> (RawEndpoint, bool) {
+        let mut raw = self.open(guard);
+        let seen = raw.is_of(&self.class) || raw.keep_managed_headers();
+        (raw, seen)
     }
 
     fn open(&mut self, guard: DeserializeGuard<RawEndpoint>) -> RawEndpoint {

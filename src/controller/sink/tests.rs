@@ -38,12 +38,28 @@ fn guarded(name: u8, class: Option<u8>, path: u8, version: u64) -> DeserializeGu
     let class = class.map(|class| ["portcullis", "another"][usize::from(class)]);
     let mut object = json!({
         "metadata": {"name": format!("pe-{name}"), "namespace": "n", "uid": format!("{name}"), "resourceVersion": version.to_string()},
-        "spec": {"path": path},
+        "spec": {"path": path, "rules": [{"path": "/", "claimHeaders": claim_headers(path)}]},
     });
     if let Some(class) = class {
         object["spec"]["className"] = json!(class);
     }
     serde_json::from_value(object).unwrap()
+}
+
+/// Path 0 names none.
+fn claim_headers(path: u8) -> serde_json::Value {
+    if path == 0 { json!([]) } else { json!([{"header": format!("X-{path}"), "claim": "sub"}]) }
+}
+
+/// What the store shows of a spec: our class's as it is, another's claim headers, if any.
+fn visible(class: Option<u8>, path: u8) -> Option<serde_json::Value> {
+    match (class, path) {
+        (Some(1), 0) => None,
+        (Some(1), path) => {
+            Some(json!({"className": "another", "token": {"header": null}, "claimHeaders": [{"header": format!("X-{path}")}]}))
+        }
+        _ => guarded(0, class, path, 0).0.unwrap().data.get("spec").cloned(),
+    }
 }
 
 type Cluster = BTreeMap<u8, (Option<u8>, u8, u64)>;
@@ -57,7 +73,8 @@ fn list(sink: &mut Endpoints, cluster: &Cluster, whole: bool) {
 }
 
 proptest! {
-    /// K09: whatever the order of events, after a relist the store is what a fresh list says, and of our class alone.
+    /// K09: whatever the order of events, after a relist the store is what a fresh list says, and of another class no more than
+    /// the headers it claims.
     #[test]
     fn the_store_follows_the_cluster(steps in proptest::collection::vec(step(), 0..60)) {
         let changes = Arc::new(Changes::default());
@@ -80,10 +97,10 @@ proptest! {
                 Step::Broken => list(&mut sink, &cluster, false),
             }
             if !lost {
-                let ours = cluster.iter().filter(|(_, (class, ..))| *class != Some(1));
-                let want: BTreeMap<_, _> = ours.map(|(name, (_, path, _))| (format!("pe-{name}"), u64::from(*path))).collect();
-                let path = |raw: &RawEndpoint| raw.data["spec"]["path"].as_u64().unwrap();
-                let have: BTreeMap<_, _> = sink.store.as_reader().state().iter().map(|raw| (raw.name_any(), path(raw))).collect();
+                let view = |(name, (class, path, _)): (&u8, &(_, _, _))| Some((format!("pe-{name}"), visible(*class, *path)?));
+                let want: BTreeMap<_, _> = cluster.iter().filter_map(view).collect();
+                let spec = |raw: &RawEndpoint| raw.data["spec"].clone();
+                let have: BTreeMap<_, _> = sink.store.as_reader().state().iter().map(|raw| (raw.name_any(), spec(raw))).collect();
                 prop_assert_eq!(have, want);
             }
         }
@@ -113,6 +130,32 @@ async fn only_what_the_table_is_made_of_asks_for_a_compile() {
         sink.take(event);
         let pending = changes.next().await;
         assert_eq!(pending.table, want, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_another_class_the_claim_headers_alone_count_j105() {
+    let changes = Arc::new(Changes::default());
+    let seen = Arc::new(AtomicU64::new(0));
+    let mut sink = Endpoints { store: Writer::default(), changes: Arc::clone(&changes), class: "portcullis".to_owned(), newest: 0, seen };
+    let object = |generation: u8, spec: serde_json::Value, status: serde_json::Value| -> DeserializeGuard<RawEndpoint> {
+        let mut spec = spec;
+        spec["className"] = json!("another");
+        let metadata = json!({"name": "pe", "namespace": "n", "uid": "u", "generation": generation});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).unwrap()
+    };
+    let headers = |name: &str| json!([{"header": name, "claim": "sub"}]);
+    let hosts = json!({"hosts": [{"host": "h", "since": "2026-01-01T00:00:00Z"}]});
+    let cases = [
+        ("no header", object(1, json!({"hosts": ["a"]}), json!(null)), false, 0),
+        ("a header", object(2, json!({"claimHeaders": headers("X-A")}), json!(null)), true, 1),
+        ("its other fields", object(3, json!({"claimHeaders": headers("X-A"), "hosts": ["b"]}), hosts), false, 1),
+        ("a rule's header", object(4, json!({"rules": [{"claimHeaders": headers("X-B")}]}), json!(null)), true, 1),
+        ("no header any more", object(5, json!({"rules": 7, "claimHeaders": {}}), json!(null)), true, 0),
+    ];
+    for (name, object, matters, kept) in cases {
+        sink.take(Event::Apply(object));
+        assert_eq!((changes.next().await.table, sink.store.as_reader().len()), (matters, kept), "{name}");
     }
 }
 
