@@ -27,7 +27,8 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// Which watch of [`Health`] a client feeds.
 pub(super) type Pick = fn(&Health) -> &Heard;
 
-/// `client` with both deadlines. Every piece of a successful answer, bookmarks included, is noted as heard.
+/// `client` with both deadlines. Every piece of a successful answer, bookmarks included, is noted as heard, and so is its end; a
+/// refusal is not: what it says is no news of the cluster.
 pub(super) fn bounded(client: Client, health: Arc<Health>, pick: Pick) -> Client {
     let namespace = client.default_namespace().to_owned();
     Client::new(Bounded { client, health, pick }, namespace)
@@ -42,6 +43,8 @@ struct Bounded {
 /// The body of an answer that must not fall silent.
 struct Lively {
     body: Body,
+    /// Nothing of this answer was a refusal.
+    good: bool,
     silence: Pin<Box<Sleep>>,
     health: Arc<Health>,
     pick: Pick,
@@ -65,15 +68,28 @@ impl Service<Request<Body>> for Bounded {
         Box::pin(async move {
             let late = |_| Error::Service(format!("no answer within {HEAD:?}").into());
             let response = timeout(HEAD, client.send(request)).await.map_err(late)??;
-            if response.status().is_success() {
-                pick(&health).now();
-            }
-            Ok(response.map(|body| Lively { body, silence: Box::pin(sleep(SILENCE)), health, pick }))
+            let good = response.status().is_success();
+            Ok(response.map(|body| Lively { body, good, silence: Box::pin(sleep(SILENCE)), health, pick }))
         })
     }
 }
 
 // === impl Lively ===
+
+impl Lively {
+    fn note<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>) {
+        self.good &= frame.is_none_or(|frame| frame.as_ref().is_ok_and(|frame| !is_error_event(frame)));
+        if self.good {
+            (self.pick)(&self.health).now();
+        }
+        self.silence.as_mut().reset(Instant::now() + SILENCE);
+    }
+}
+
+/// A watch is answered with 200 before it is known whether it can be served; an event says when it cannot.
+fn is_error_event(frame: &Frame<Bytes>) -> bool {
+    frame.data_ref().is_some_and(|data| data.starts_with(br#"{"type":"ERROR""#))
+}
 
 impl HttpBody for Lively {
     type Data = Bytes;
@@ -81,10 +97,7 @@ impl HttpBody for Lively {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            if matches!(frame, Some(Ok(_))) {
-                (self.pick)(&self.health).now();
-                self.silence.as_mut().reset(Instant::now() + SILENCE);
-            }
+            self.note(frame.as_ref());
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
         }
         ready!(self.silence.as_mut().poll(cx));
