@@ -68,13 +68,20 @@ pub struct Config {
     pub ownership: Ownership,
     /// Where this installation runs: its Leases are here.
     pub namespace: String,
-    /// This pod's name; unique among the replicas.
-    pub pod: String,
-    /// This pod's uid, so that its Lease goes with it.
-    pub pod_uid: Option<String>,
+    /// Without one this process is a guest: it serves what the cluster says, and writes nothing there.
+    pub pod: Option<Pod>,
     /// Namespace and name of the Service in front of this installation, whose addresses `status.addresses` shows.
     pub service: Option<(String, String)>,
     pub clock: Clock,
+}
+
+/// One replica of the installation.
+#[derive(Clone, Debug, Hash)]
+pub struct Pod {
+    /// Unique among the replicas.
+    pub name: String,
+    /// So that its Lease goes with it.
+    pub uid: Option<String>,
 }
 
 /// Serves what the cluster says until `shutdown`, then gives its Leases back (a few seconds at most).
@@ -95,12 +102,17 @@ pub async fn run(
     let (watches, stores) = Watches::new(&config, &changes);
     let table = TableTask::new(&config, stores.clone(), changes, Publisher::new(Arc::clone(&live), assign), Arc::clone(&health));
     let seed = seed(&config);
-    let shared = Shared { client, config, live, health, stores, in_service: table.in_service() };
-    let helpers = start_helpers(&shared, &stop);
+    let in_service = table.in_service();
+    let helpers = match config.pod.clone() {
+        Some(pod) => {
+            start_helpers(&Shared { client: client.clone(), config, pod, live, health: Arc::clone(&health), stores, in_service }, &stop)
+        }
+        None => guest(),
+    };
     tokio::select! {
         () = shutdown => {}
         () = table.run() => {}
-        () = watches.run(&shared.client, &shared.health, seed) => {}
+        () = watches.run(&client, &health, seed) => {}
     }
     stop.now();
     helpers.join_all().await;
@@ -111,6 +123,7 @@ pub async fn run(
 struct Shared {
     client: Client,
     config: Config,
+    pod: Pod,
     live: Arc<Live>,
     health: Arc<Health>,
     stores: Stores,
@@ -121,11 +134,11 @@ struct Shared {
 fn start_helpers(shared: &Shared, stop: &Stop) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, shared, stop, "election", |shared, stop| async move {
-        let mut elector = Elector::new(shared.client, &shared.config, shared.health.leading.clone());
+        let mut elector = Elector::new(shared.client, &shared.config, &shared.pod, shared.health.leading.clone());
         elector.run(stop.wait()).await;
     });
     spawn(&mut tasks, shared, stop, "replica", |shared, stop| async move {
-        let mut replica = Replica::new(shared.client, &shared.config, shared.in_service);
+        let mut replica = Replica::new(shared.client, &shared.config, shared.pod, shared.in_service);
         replica.run(stop.wait()).await;
     });
     spawn(&mut tasks, shared, stop, "status", |shared, stop| async move {
@@ -133,6 +146,11 @@ fn start_helpers(shared: &Shared, stop: &Stop) -> JoinSet<()> {
         reporter.run(stop.wait()).await;
     });
     tasks
+}
+
+fn guest() -> JoinSet<()> {
+    tracing::info!("no pod name is given: this process takes no part in the election and writes no status and no Lease");
+    JoinSet::new()
 }
 
 fn spawn<F>(tasks: &mut JoinSet<()>, shared: &Shared, stop: &Stop, name: &'static str, task: fn(Shared, Stop) -> F)

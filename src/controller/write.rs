@@ -48,7 +48,7 @@ pub(super) struct Write {
 
 impl Writer {
     pub(super) fn new(shared: Shared) -> Self {
-        let events = Events::new(shared.client.clone(), &shared.config.pod, Arc::clone(&shared.health));
+        let events = Events::new(shared.client.clone(), &shared.pod.name, Arc::clone(&shared.health));
         Self { shared, events }
     }
 

@@ -48,13 +48,13 @@ impl Server {
             class: "portcullis".to_owned(),
             ownership: Ownership::default(),
             namespace: "portcullis".to_owned(),
-            pod: pod.to_owned(),
-            pod_uid: None,
+            pod: None,
             service: None,
             clock: || Duration::from_secs(1_000),
         };
         let leading = Leading::default();
-        (Elector::new(Client::new(self.clone(), "portcullis"), &config, leading.clone()), leading)
+        let pod = Pod { name: pod.to_owned(), uid: None };
+        (Elector::new(Client::new(self.clone(), "portcullis"), &config, &pod, leading.clone()), leading)
     }
 
     fn answer(&self, method: &Method, body: &[u8]) -> (StatusCode, Vec<u8>) {
