@@ -64,10 +64,14 @@ impl Leading {
         while !self.now() && until.changed().await.is_ok() {}
     }
 
-    /// Ends once the last renewal has run out.
+    /// Ends once the last renewal has run out, or the Lease has been lost or given back before.
     pub(super) async fn over(&self) {
+        let mut renewed = self.until.subscribe();
         while let Some(until) = self.until().filter(|until| Instant::now() < *until) {
-            sleep_until(until).await;
+            tokio::select! {
+                () = sleep_until(until) => {}
+                _ = renewed.changed() => {}
+            }
         }
     }
 
