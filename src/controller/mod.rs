@@ -36,6 +36,7 @@ pub use self::health::{Counters, Health, Heard};
 
 use self::{
     changes::Changes,
+    events::Events,
     lease::Elector,
     replica::Replica,
     report::Reporter,
@@ -102,10 +103,11 @@ pub async fn run(
     let (watches, stores) = Watches::new(&config, &changes);
     let table = TableTask::new(&config, stores.clone(), changes, Publisher::new(Arc::clone(&live), assign), Arc::clone(&health));
     let seed = seed(&config);
-    let in_service = table.in_service();
+    let (in_service, events) = (table.in_service(), Arc::new(Events::new(Arc::clone(&health))));
     let helpers = match config.pod.clone() {
         Some(pod) => {
-            start_helpers(&Shared { client: client.clone(), config, pod, live, health: Arc::clone(&health), stores, in_service }, &stop)
+            let (client, health) = (client.clone(), Arc::clone(&health));
+            start_helpers(&Shared { client, config, pod, live, health, events, stores, in_service }, &stop)
         }
         None => guest(),
     };
@@ -126,6 +128,7 @@ struct Shared {
     pod: Pod,
     live: Arc<Live>,
     health: Arc<Health>,
+    events: Arc<Events>,
     stores: Stores,
     in_service: latest::Receiver<Option<InService>>,
 }
@@ -144,6 +147,12 @@ fn start_helpers(shared: &Shared, stop: &Stop) -> JoinSet<()> {
     spawn(&mut tasks, shared, stop, "status", |shared, stop| async move {
         let mut reporter = Reporter::new(shared);
         reporter.run(stop.wait()).await;
+    });
+    spawn(&mut tasks, shared, stop, "events", |shared, stop| async move {
+        tokio::select! {
+            () = stop.wait() => {}
+            () = shared.events.send(shared.client.clone(), &shared.pod.name) => {}
+        }
     });
     tasks
 }
