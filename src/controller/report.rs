@@ -20,7 +20,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, runtime::reflector::ObjectRef as StoreKey};
 use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 const PER_SECOND: u32 = 20;
 const BURST: u32 = 200;
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_secs(5);
 const SHORT_TICK: Duration = Duration::from_secs(1);
 /// Lets the replicas tell what they have loaded, so that most changes are one write.
 const SETTLE: Duration = Duration::from_millis(200);
-/// Between rounds while more is to be written than may be.
+/// Between rounds at least: each looks at every object.
 const PACE: Duration = Duration::from_secs(1);
 
 /// The CRD's bound of status.addresses.
@@ -95,6 +95,7 @@ impl Reporter {
 
     async fn rounds(&mut self) {
         loop {
+            let began = Instant::now();
             while self.round().await {
                 sleep(PACE).await;
             }
@@ -104,6 +105,7 @@ impl Reporter {
                 () = sleep(if self.unsettled { SHORT_TICK } else { TICK }) => {}
             }
             sleep(SETTLE).await;
+            sleep_until(began + PACE).await;
         }
     }
 
