@@ -23,6 +23,7 @@ mod replica;
 mod replicas;
 mod report;
 mod sink;
+mod slices;
 mod stamp;
 mod status;
 mod supervise;

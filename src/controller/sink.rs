@@ -3,6 +3,7 @@
 use super::{
     changes::{Changes, ServiceKey},
     raw::RawEndpoint,
+    slices::SliceIndex,
     trim,
 };
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -39,6 +40,7 @@ pub(super) struct Services {
 #[derive(Debug)]
 pub(super) struct Slices {
     pub(super) store: Writer<EndpointSlice>,
+    pub(super) by_service: Arc<SliceIndex>,
     pub(super) changes: Arc<Changes>,
 }
 
@@ -112,13 +114,16 @@ impl Slices {
         match &event {
             // The label may have named another Service before.
             Event::Apply(slice) | Event::Delete(slice) => {
-                let old = self.store.as_reader().get(&ObjectRef::from_obj(slice));
+                let (reader, key) = (self.store.as_reader(), ObjectRef::from_obj(slice));
+                let old = reader.get(&key);
                 self.store.apply_watcher_event(&event);
+                self.by_service.replace(old.as_deref(), reader.get(&key));
                 old.iter().map(AsRef::as_ref).chain([slice]).filter_map(service_of).for_each(|key| self.changes.endpoints(key));
             }
             Event::Init | Event::InitApply(_) => self.store.apply_watcher_event(&event),
             Event::InitDone => {
                 self.store.apply_watcher_event(&event);
+                self.by_service.rebuild(self.store.as_reader().state());
                 self.changes.all_endpoints();
             }
         }

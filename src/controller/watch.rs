@@ -11,6 +11,7 @@ use super::{
     health::{Health, count},
     raw::RawEndpoint,
     sink::{Endpoints, Services, Slices},
+    slices::SliceIndex,
 };
 use futures::{StreamExt, future::join3};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -39,6 +40,8 @@ pub(super) struct Stores {
     pub(super) endpoints: Store<RawEndpoint>,
     pub(super) services: Store<Service>,
     pub(super) slices: Store<EndpointSlice>,
+    /// The same.
+    pub(super) by_service: Arc<SliceIndex>,
     /// The highest resourceVersion of any ProtectedEndpoint that is in, or has left, `endpoints`. 0 where versions are no
     /// numbers. Read it *before* the store: then the store holds at least that.
     pub(super) seen: Arc<AtomicU64>,
@@ -74,9 +77,10 @@ impl Watches {
         let endpoints =
             Endpoints { store: Writer::default(), changes: changes(), class: config.class.clone(), newest: 0, seen: Arc::clone(&seen) };
         let services = Services { store: Writer::default(), changes: changes(), own: config.service.clone() };
-        let slices = Slices { store: Writer::default(), changes: changes() };
+        let by_service = Arc::<SliceIndex>::default();
+        let slices = Slices { store: Writer::default(), by_service: Arc::clone(&by_service), changes: changes() };
         let (e, s, l) = (endpoints.store.as_reader(), services.store.as_reader(), slices.store.as_reader());
-        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, seen })
+        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, by_service, seen })
     }
 
     /// Runs the three watches, for ever.

@@ -103,7 +103,7 @@ impl Gate {
 
     pub fn endpoints(&self, service: &str) -> Option<Vec<SocketAddr>> {
         let id = BackendId { namespace: "default".into(), service: service.into(), port: "http".into() };
-        Some(self.live.endpoints.load().get(&id)?.addresses().to_vec())
+        Some(self.live.endpoints_of(&id)?.addresses().to_vec())
     }
 
     /// Stops it as SIGTERM would.

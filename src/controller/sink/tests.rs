@@ -1,4 +1,5 @@
 use super::*;
+use crate::controller::changes::Touched;
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -162,7 +163,9 @@ async fn of_another_class_the_claim_headers_alone_count_j105() {
 #[tokio::test]
 async fn a_slice_that_changes_its_service_concerns_both() {
     let changes = Arc::new(Changes::default());
-    let mut sink = Slices { store: Writer::default(), changes: Arc::clone(&changes) };
+    let by_service = Arc::<SliceIndex>::default();
+    let mut sink = Slices { store: Writer::default(), by_service: Arc::clone(&by_service), changes: Arc::clone(&changes) };
+    let key = |service: &str| ("n".to_owned(), service.to_owned());
     let slice = |service: &str| -> EndpointSlice {
         let metadata =
             json!({"name": "s", "namespace": "n", "labels": {"kubernetes.io/service-name": service, "x": "y"}, "annotations": {"a": "b"}});
@@ -172,11 +175,19 @@ async fn a_slice_that_changes_its_service_concerns_both() {
         .unwrap()
     };
     sink.take(Event::Apply(slice("old")));
-    assert!(changes.next().await.endpoints.contains("n", "old"));
+    assert_eq!(changes.next().await.endpoints, Touched::These([key("old")].into()));
+    assert_eq!(by_service.of(&key("old")).len(), 1);
     sink.take(Event::Apply(slice("new")));
-    let touched = changes.next().await.endpoints;
-    assert!(touched.contains("n", "old") && touched.contains("n", "new") && !touched.contains("other", "new"));
+    assert_eq!(changes.next().await.endpoints, Touched::These([key("old"), key("new")].into()));
+    assert_eq!((by_service.of(&key("old")).len(), by_service.of(&key("new")).len()), (0, 1));
     let stored = sink.store.as_reader().state();
     assert_eq!((stored[0].metadata.annotations.as_ref(), stored[0].endpoints[0].node_name.as_ref()), (None, None), "trimmed");
     assert_eq!(stored[0].labels().len(), 1);
+    for event in [Event::Init, Event::InitApply(slice("old")), Event::InitDone] {
+        sink.take(event);
+    }
+    assert_eq!(changes.next().await.endpoints, Touched::All);
+    assert_eq!((by_service.of(&key("old")).len(), by_service.of(&key("new")).len()), (1, 0), "as the list says");
+    sink.take(Event::Delete(slice("old")));
+    assert!(by_service.of(&key("old")).is_empty());
 }

@@ -3,6 +3,7 @@ use crate::{
     compile::{self, Compiled, EndpointObject, HostClaim, Inputs, ServiceObject, ServicePort},
     routing::Snapshot,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use proptest::{prelude::*, sample::subsequence};
 use serde_json::json;
 
@@ -17,7 +18,8 @@ fn object(namespace: &str, created: i64, hosts: &[&str], claims: &[(&str, i64)])
         "rules": [{"path": "/"}],
     });
     let claims = claims.iter().map(|(host, since)| HostClaim { host: (*host).to_owned(), since: *since }).collect();
-    EndpointObject { namespace: namespace.to_owned(), name: String::new(), uid: String::new(), generation: 1, created, spec, claims }
+    let object = EndpointObject::from_parts(&ObjectMeta::default(), &json!({ "spec": spec }));
+    EndpointObject { namespace: namespace.to_owned(), created, claims, ..object }
 }
 
 fn inputs(endpoints: impl IntoIterator<Item = EndpointObject>) -> Inputs {
