@@ -1,4 +1,4 @@
-//! A kube client whose answers begin, and go on, within a deadline.
+//! A kube client whose answers begin, and go on, within a deadline, and whose lists are paced.
 //!
 //! kube 5 puts no deadline on reading: a list, or the start of a watch, on a connection whose other end has gone would wait
 //! until TCP gives up, a quarter of an hour later (K06, K07). The client's own `read_timeout` would break idle watches.
@@ -16,13 +16,16 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tower_service::Service;
 
 /// To the head of an answer. A page of 500 objects from a busy server takes seconds.
 const HEAD: Duration = Duration::from_secs(15);
 /// Between two pieces of an answer: longer than a watch may be silent before its own timeout ends it.
 const SILENCE: Duration = Duration::from_secs(45);
+
+/// From one list to the next, whatever goes wrong in between (K19). Further pages of one list do not wait.
+const LISTS: Duration = Duration::from_millis(500);
 
 /// Which watch of [`Health`] a client feeds.
 pub(super) type Pick = fn(&Health) -> &Heard;
@@ -31,11 +34,13 @@ pub(super) type Pick = fn(&Health) -> &Heard;
 /// refusal is not: what it says is no news of the cluster.
 pub(super) fn bounded(client: Client, health: Arc<Health>, pick: Pick) -> Client {
     let namespace = client.default_namespace().to_owned();
-    Client::new(Bounded { client, health, pick }, namespace)
+    Client::new(Bounded { client, next_list: Instant::now(), health, pick }, namespace)
 }
 
 struct Bounded {
     client: Client,
+    /// No list before.
+    next_list: Instant,
     health: Arc<Health>,
     pick: Pick,
 }
@@ -64,14 +69,34 @@ impl Service<Request<Body>> for Bounded {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (client, health, pick) = (self.client.clone(), Arc::clone(&self.health), self.pick);
+        let (client, health, pick, turn) = (self.client.clone(), Arc::clone(&self.health), self.pick, self.turn(&request));
         Box::pin(async move {
+            sleep_until(turn).await;
             let late = |_| Error::Service(format!("no answer within {HEAD:?}").into());
             let response = timeout(HEAD, client.send(request)).await.map_err(late)??;
             let good = response.status().is_success();
             Ok(response.map(|body| Lively { body, good, silence: Box::pin(sleep(SILENCE)), health, pick }))
         })
     }
+}
+
+impl Bounded {
+    /// When this request may go.
+    fn turn(&mut self, request: &Request<Body>) -> Instant {
+        let now = Instant::now();
+        if !is_list(request) {
+            return now;
+        }
+        let turn = now.max(self.next_list);
+        self.next_list = turn + LISTS;
+        turn
+    }
+}
+
+/// Whether this asks for the first page of a list.
+fn is_list(request: &Request<Body>) -> bool {
+    let parameters = request.uri().query().unwrap_or_default().split('&');
+    !parameters.into_iter().any(|parameter| parameter.starts_with("watch=") || parameter.starts_with("continue="))
 }
 
 // === impl Lively ===

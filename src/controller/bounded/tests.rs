@@ -115,3 +115,16 @@ async fn a_refusal_is_not_heard() {
         assert_eq!(health.services.age() < Duration::from_secs(1), heard, "{status} {body}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn lists_are_half_a_second_apart_and_nothing_else_waits_k19() {
+    let (api, _) = services(Broken::Says(500, "{}"));
+    let start = Instant::now();
+    for list in 0..4 {
+        assert!(api.list(&ListParams::default()).await.is_err());
+        assert_eq!(start.elapsed().as_millis() / 10, u128::from(list * 50_u32));
+        assert!(api.watch(&WatchParams::default(), "0").await.is_err());
+        assert!(api.list(&ListParams::default().continue_token("x")).await.is_err());
+    }
+    assert!(start.elapsed() < Duration::from_millis(1_510));
+}
