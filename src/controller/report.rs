@@ -144,8 +144,7 @@ impl Reporter {
         // A source that serves no host is not fetched.
         let keys = outcome.provider.as_ref().and_then(|id| self.shared.live.keys.find(id)).map(|keys| keys.state());
         let after = self.desired(raw, outcome, keys.as_deref(), view);
-        let keys_to_come = status::condition(&after, "KeysReady").is_some_and(|keys| keys.status == "Unknown");
-        self.unsettled |= keys_to_come || after.hosts.len() < outcome.hosts.len();
+        self.unsettled |= status::condition(&after, "KeysReady").is_some_and(|keys| keys.status == "Unknown");
         let differs = !status::means_the_same(&after, &raw.status);
         differs.then(|| Write {
             object: raw.reference(),
