@@ -46,9 +46,9 @@ pub struct Run {
     /// The namespace this installation runs in: its Leases are there
     #[arg(long, env = "PORTCULLIS_NAMESPACE", default_value = "portcullis-system")]
     pub namespace: String,
-    /// This replica's name: its pod's
-    #[arg(long, env = "PORTCULLIS_POD_NAME", default_value = "portcullis")]
-    pub pod_name: String,
+    /// This replica's name: its pod's. Without it this process serves what the cluster says and writes nothing there
+    #[arg(long, env = "PORTCULLIS_POD_NAME")]
+    pub pod_name: Option<String>,
     /// The pod's uid, so that its Lease is removed with it
     #[arg(long, env = "PORTCULLIS_POD_UID")]
     pub pod_uid: Option<String>,

@@ -8,13 +8,18 @@ use crate::{
 use arc_swap::ArcSwap;
 use std::{collections::HashMap, sync::Arc};
 
-pub type EndpointMap = HashMap<BackendId, Arc<EndpointSet>, foldhash::fast::RandomState>;
+pub type EndpointMap = HashMap<BackendId, Arc<Endpoints>, foldhash::fast::RandomState>;
+
+/// The addresses behind one backend: swapped in their place, so that a change costs nothing for other backends.
+#[derive(Debug, Default)]
+pub struct Endpoints(ArcSwap<EndpointSet>);
 
 /// Written by the control plane (or `source`), read by every worker.
 #[derive(Debug, Default)]
 pub struct Live {
     /// `None` until the first table was compiled: the data port answers 503, never 404.
     pub table: ArcSwap<Option<Snapshot>>,
+    /// A new map only when a table names other backends.
     pub endpoints: ArcSwap<EndpointMap>,
     pub keys: KeyRing,
 }
@@ -29,16 +34,23 @@ impl Live {
         changed
     }
 
-    /// Swaps the addresses of one backend, unless equal.
-    pub fn publish_endpoints(&self, backend: &BackendId, set: EndpointSet) {
-        if self.endpoints.load().get(backend).is_some_and(|old| **old == set) {
-            return;
+    /// The addresses behind a backend now; `None` when no table in service names it.
+    pub fn endpoints_of(&self, backend: &BackendId) -> Option<Arc<EndpointSet>> {
+        self.endpoints.load().get(backend).map(|endpoints| endpoints.now())
+    }
+}
+
+// === impl Endpoints ===
+
+impl Endpoints {
+    pub fn now(&self) -> Arc<EndpointSet> {
+        self.0.load_full()
+    }
+
+    /// Swaps the addresses, unless equal.
+    pub fn put(&self, set: EndpointSet) {
+        if **self.0.load() != set {
+            self.0.store(Arc::new(set));
         }
-        let set = Arc::new(set);
-        self.endpoints.rcu(|old| {
-            let mut new = EndpointMap::clone(old);
-            new.insert(backend.clone(), Arc::clone(&set));
-            new
-        });
     }
 }

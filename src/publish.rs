@@ -33,9 +33,17 @@ impl Publisher {
         Self { live, assign, backends: Vec::new(), providers: Vec::new() }
     }
 
-    /// The backends that the table in service names.
+    /// The backends that the table in service names. Sorted.
     pub fn backends(&self) -> &[BackendId] {
         &self.backends
+    }
+
+    /// Those of one Service: one a port.
+    pub fn backends_of(&self, namespace: &str, service: &str) -> &[BackendId] {
+        let key = |backend: &BackendId| (&*backend.namespace, &*backend.service).cmp(&(namespace, service));
+        let start = self.backends.partition_point(|backend| key(backend).is_lt());
+        let end = self.backends.partition_point(|backend| key(backend).is_le());
+        self.backends.get(start..end).unwrap_or_default()
     }
 
     /// Whether a table is in service.
@@ -54,25 +62,26 @@ impl Publisher {
         changed
     }
 
-    /// Swaps the addresses of those backends in service that `concerned` picks.
-    pub fn refresh(&self, concerned: impl Fn(&BackendId) -> bool, addresses: impl Fn(&BackendId) -> EndpointSet) {
-        for backend in self.backends.iter().filter(|b| concerned(b)) {
-            self.live.publish_endpoints(backend, addresses(backend));
+    /// Swaps the addresses of these backends, as far as they are in service.
+    pub fn refresh(&self, backends: &[BackendId], addresses: impl Fn(&BackendId) -> EndpointSet) {
+        let endpoints = self.live.endpoints.load();
+        for (backend, now) in backends.iter().filter_map(|backend| Some((backend, endpoints.get(backend)?))) {
+            now.put(addresses(backend));
         }
     }
 
-    /// Makes the endpoint map hold exactly `backends`. A set that did not change stays the same `Arc`.
+    /// Makes the endpoint map hold exactly `backends`. One that stays keeps its place, and an equal set stays the same value.
     fn fill<'a>(&self, backends: impl Iterator<Item = &'a BackendId>, addresses: impl Fn(&BackendId) -> EndpointSet) {
         let old = self.live.endpoints.load();
         let mut new = EndpointMap::default();
         for backend in backends {
-            if !new.contains_key(backend) {
-                let set = addresses(backend);
-                let kept = old.get(backend).filter(|kept| ***kept == set);
-                new.insert(backend.clone(), kept.map_or_else(|| Arc::new(set), Arc::clone));
-            }
+            new.entry(backend.clone()).or_insert_with(|| {
+                let endpoints = old.get(backend).cloned().unwrap_or_default();
+                endpoints.put(addresses(backend));
+                endpoints
+            });
         }
-        if **old != new {
+        if old.len() != new.len() || !new.keys().all(|backend| old.contains_key(backend)) {
             self.live.endpoints.store(Arc::new(new));
         }
     }
@@ -161,14 +170,40 @@ mod tests {
         let live = Arc::new(Live::default());
         let mut publisher = Publisher::new(Arc::clone(&live), Box::new(|_| ()));
         publisher.publish(compiled("a"), one_address);
-        let set = || live.endpoints.load().values().next().cloned().unwrap();
+        let set = || live.endpoints.load().values().next().unwrap().now();
         let first = set();
         publisher.publish(compiled("a"), one_address);
-        publisher.refresh(|_| true, one_address);
+        publisher.refresh(publisher.backends(), one_address);
         assert!(Arc::ptr_eq(&first, &set()));
-        publisher.refresh(|_| false, |_| EndpointSet::default());
+        publisher.refresh(&[], |_| EndpointSet::default());
         assert!(Arc::ptr_eq(&first, &set()));
-        publisher.refresh(|_| true, |_| EndpointSet::default());
+        publisher.refresh(publisher.backends(), |_| EndpointSet::default());
         assert!(set().addresses().is_empty());
+    }
+
+    /// K16: one changed Service among many costs what that Service costs.
+    #[test]
+    fn a_change_of_one_service_looks_at_its_backends_alone() {
+        let live = Arc::new(Live::default());
+        let mut publisher = Publisher::new(Arc::clone(&live), Box::new(|_| ()));
+        let id = |namespace: &str, service: &str, port: &str| BackendId {
+            namespace: namespace.into(),
+            service: service.into(),
+            port: port.into(),
+        };
+        let backends = [id("m", "s", "a"), id("n", "r", "a"), id("n", "s", "a"), id("n", "s", "b"), id("n", "t", "a"), id("o", "s", "a")];
+        publisher.publish(Compiled { backends: backends.to_vec(), ..compiled("a") }, one_address);
+        let (before, asked) = (live.endpoints.load_full(), Mutex::new(Vec::new()));
+        publisher.refresh(publisher.backends_of("n", "s"), |backend| {
+            asked.lock().unwrap().push(backend.clone());
+            EndpointSet::default()
+        });
+        assert_eq!(*asked.lock().unwrap(), backends[2..4]);
+        assert!(Arc::ptr_eq(&before, &live.endpoints.load_full()), "the map is not made anew");
+        let empty: Vec<_> = backends.iter().map(|backend| live.endpoints_of(backend).unwrap().addresses().is_empty()).collect();
+        assert_eq!(empty, [false, false, true, true, false, false]);
+        for (namespace, service) in [("n", "none"), ("a", "s"), ("z", "s")] {
+            assert!(publisher.backends_of(namespace, service).is_empty());
+        }
     }
 }

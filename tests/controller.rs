@@ -295,6 +295,8 @@ async fn a_holder_that_freezes_is_replaced_and_serves_on_when_it_thaws() {
     create_service(&admin, "web").await;
     apply(&admin, &endpoint("shop", "web")).await;
 
+    a_guest_writes_nothing(&admin).await;
+
     let frozen = Frozen::start(&server).await;
     eventually("it leads", 10, async || frozen.gate.health.leads()).await;
     until_condition(&admin, "shop", "Ready", ("True", "Ready"), 10).await;
@@ -322,6 +324,22 @@ async fn a_holder_that_freezes_is_replaced_and_serves_on_when_it_thaws() {
     assert_eq!(condition(&api.get("shop").await.unwrap(), "Ready").0, "True", "losing the Lease clears no status");
     frozen.stop();
     second.stop().await;
+}
+
+/// `portcullis run` on a laptop, against a cluster where nobody leads.
+async fn a_guest_writes_nothing(admin: &Client) {
+    let leases: Api<Lease> = Api::namespaced(admin.clone(), gate::NAMESPACE);
+    let guest = Gate::start_guest(admin.clone());
+    guest.until_ready(10).await;
+    assert!(guest.serves("shop.example.com"));
+    always("nobody leads, and no Lease and no status is written", 4, async || {
+        let conditions = condition(&endpoints_api(admin).get("shop").await.unwrap(), "Ready");
+        (guest.health.leads(), leases.list(&ListParams::default()).await.unwrap().items.len(), conditions)
+    })
+    .await;
+    assert!(leases.list(&ListParams::default()).await.unwrap().items.is_empty());
+    assert_eq!(condition(&endpoints_api(admin).get("shop").await.unwrap(), "Ready").0, "", "a status was written");
+    guest.stop().await;
 }
 
 /// A replica on a thread of its own that can stand still as a stopped process does.

@@ -4,12 +4,12 @@ use super::Answer;
 use crate::{
     jwks::{Freshness, ProviderKeys},
     jwt::ProviderId,
-    live::Live,
-    routing::{Access, Line, Plan, Serve},
+    live::{Endpoints, Live},
+    routing::{Access, BackendId, Line, Plan, Serve},
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 /// Everything a person needs to see why a request is served as it is, and nothing secret.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ impl Inspect {
 
     fn endpoints(&self) -> Value {
         let endpoints = self.live.endpoints.load();
-        let mut lines: Vec<_> = endpoints.iter().map(|(id, set)| (id.to_string(), set.addresses())).collect();
-        lines.sort();
-        let line = |(id, addresses): (String, &[SocketAddr])| (id, json!(addresses));
-        lines.into_iter().map(line).collect::<serde_json::Map<_, _>>().into()
+        let line = |(id, endpoints): (&BackendId, &Arc<Endpoints>)| (id.to_string(), json!(endpoints.now().addresses()));
+        let mut lines: Vec<_> = endpoints.iter().map(line).collect();
+        lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+        lines.into_iter().collect::<serde_json::Map<_, _>>().into()
     }
 }
 

@@ -44,6 +44,7 @@ impl Collector for ControlMetrics {
             ("status_errors", "Status patches that failed", &counters.status_errors),
             ("events_sent", "Events sent", &counters.events_sent),
             ("events_failed", "Events that could not be sent", &counters.events_failed),
+            ("events_dropped", "Events that were not sent because too many waited", &counters.events_dropped),
             ("task_panics", "Control-plane tasks that panicked and were started again", &counters.task_panics),
         ];
         all.into_iter().try_for_each(|(name, help, counter)| {

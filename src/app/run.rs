@@ -9,7 +9,7 @@ use crate::{
     args::Run,
     clock,
     compile::Ownership,
-    controller::{self, Config, Health},
+    controller::{self, Config, Health, Pod},
 };
 use std::{process::ExitCode, sync::Arc};
 use tokio::sync::oneshot;
@@ -46,14 +46,7 @@ async fn serve(args: Run) -> Result<ExitCode, Error> {
 fn config(args: Run) -> Config {
     let gateway = args.gateway;
     let ownership = Ownership { catch_all_namespaces: gateway.catch_all_namespaces, bindings: gateway.host_binding };
+    let pod = args.pod_name.filter(|name| !name.is_empty()).map(|name| Pod { name, uid: args.pod_uid });
     let service = args.service.map(|name| (args.namespace.clone(), name));
-    Config {
-        class: gateway.class,
-        ownership,
-        namespace: args.namespace,
-        pod: args.pod_name,
-        pod_uid: args.pod_uid,
-        service,
-        clock: clock::unix_now,
-    }
+    Config { class: gateway.class, ownership, namespace: args.namespace, pod, service, clock: clock::unix_now }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     guess::{self, Held},
+    headers,
     host::{Basis, Loss, Owners, Wish},
     inputs::EndpointObject,
     overlap::{Losses, is_public},
@@ -108,9 +109,9 @@ impl<'a> Entry<'a> {
 // === impl Table ===
 
 impl<'a> Table<'a> {
-    /// All `entries`, oldest first; their hosts are known.
-    pub(super) fn new(entries: &mut [Entry<'a>]) -> Self {
-        let mut table = Self { managed: managed(entries), ..Self::default() };
+    /// All `entries`, oldest first; their hosts are known. `everything` is every object of whatever class.
+    pub(super) fn new(entries: &mut [Entry<'a>], everything: &'a [EndpointObject]) -> Self {
+        let mut table = Self { managed: managed(everything), ..Self::default() };
         entries.iter().for_each(|entry| table.add_guesses(entry));
         entries.iter_mut().enumerate().for_each(|(index, entry)| table.add(index, entry));
         table
@@ -198,13 +199,13 @@ fn refused(rule: &Rule) -> Plan {
     }
 }
 
-/// The union over each namespace.
-fn managed<'a>(entries: &[Entry<'a>]) -> HashMap<&'a str, Arc<ManagedHeaders>> {
-    let mut names: HashMap<&'a str, HashSet<&HeaderName>> = HashMap::new();
-    for entry in entries {
-        names.entry(&entry.object.namespace).or_default().extend(&entry.resource.managed);
+/// The union over each namespace, whatever the class: a backend that two installations serve may believe what either sets.
+fn managed(everything: &[EndpointObject]) -> HashMap<&str, Arc<ManagedHeaders>> {
+    let mut names: HashMap<&str, HashSet<HeaderName>> = HashMap::new();
+    for object in everything {
+        names.entry(&object.namespace).or_default().extend(headers::named(&object.spec));
     }
-    names.into_iter().map(|(namespace, names)| (namespace, Arc::new(names.into_iter().cloned().collect()))).collect()
+    names.into_iter().map(|(namespace, names)| (namespace, Arc::new(names.into_iter().collect()))).collect()
 }
 
 // === impl Protected ===

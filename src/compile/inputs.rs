@@ -8,7 +8,7 @@ pub const DEFAULT_CLASS: &str = "portcullis";
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
-    /// Objects of other classes are ignored.
+    /// Of objects of other classes only the claim headers count: their namespaces' clients may not send them.
     pub class: String,
     pub endpoints: Vec<EndpointObject>,
     pub services: Vec<ServiceObject>,

@@ -84,7 +84,7 @@ fn compile_with(inputs: &Inputs, compiler: &resource::Compiler) -> Compiled {
     let compiled = ours(inputs).into_iter().map(|object| Entry::new(object, resource::isolated(object, &services, compiler)));
     let mut entries: Vec<_> = compiled.collect();
     let owners = own_hosts(inputs, &mut entries);
-    let table = Table::new(&mut entries);
+    let table = Table::new(&mut entries, &inputs.endpoints);
     let (snapshot, backends) = table.build(&owners, &mut entries);
     let providers = providers(&entries);
     let outcomes = entries.iter().map(|entry| (object_ref(entry.object), outcome(entry))).collect();

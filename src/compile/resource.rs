@@ -18,7 +18,7 @@ use crate::{
     jwt::Provider,
     routing::{HostPattern, Plan, Refusal, RuleId},
 };
-use http::{HeaderName, header};
+use http::header;
 use serde_json::Value;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,8 +30,6 @@ use std::{
 pub(super) struct Resource {
     pub(super) wishes: Vec<Wish>,
     pub(super) rules: Vec<Rule>,
-    /// Headers of its claims: nobody in the namespace may send them.
-    pub(super) managed: Vec<HeaderName>,
     /// Where its keys come from, when a rule needs some.
     pub(super) provider: Option<Provider>,
     pub(super) report: Report,
@@ -89,7 +87,7 @@ fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, se
         report.note("until that is corrected, rules with access Token answer 503; Public ones are served".to_owned());
     }
     let provider = shared.auth.map(|auth| auth.provider).filter(|_| rules.iter().any(|rule| rule.needs_keys));
-    Resource { wishes: hosts.wishes, rules, managed: headers::named(&object.spec), provider, report }
+    Resource { wishes: hosts.wishes, rules, provider, report }
 }
 
 fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services: &'a Services<'a>, report: &mut Report) -> Shared<'a> {
@@ -115,13 +113,13 @@ fn refused(object: &EndpointObject, hosts: Hosts, refusal: Refusal, problems: Ve
     let rules = salvage::rules(&object.spec).into_iter().enumerate();
     let named = |rule: &Value, index| route::rule_name(rule.get("name").and_then(Value::as_str), index);
     let rules = rules.map(|(index, rule)| refused_rule(object, named(rule, index), salvage::place(rule), refusal)).collect();
-    refused_at(object, hosts.wishes, rules, problems.into_iter().chain(hosts.problems))
+    refused_at(hosts.wishes, rules, problems.into_iter().chain(hosts.problems))
 }
 
 /// Nothing of the object is looked at.
 fn refused_everywhere(object: &EndpointObject, wishes: Vec<Wish>, problem: Problem) -> Resource {
     let rule = refused_rule(object, route::rule_name(None, 0), salvage::everywhere(), Refusal::InvalidSpec);
-    refused_at(object, wishes, vec![rule], std::iter::once(problem))
+    refused_at(wishes, vec![rule], std::iter::once(problem))
 }
 
 fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: Refusal) -> Rule {
@@ -129,12 +127,12 @@ fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: 
     Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false }
 }
 
-fn refused_at(object: &EndpointObject, wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {
+fn refused_at(wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {
     let mut report = Report::default();
     problems.for_each(|problem| report.invalid(problem));
     report.unresolved(Problem::invalid(&"spec", "Services are looked up once the spec can be read"));
     report.note("until that is corrected, every rule of this resource answers 503".to_owned());
-    Resource { wishes, rules, managed: headers::named(&object.spec), provider: None, report }
+    Resource { wishes, rules, provider: None, report }
 }
 
 /// More hosts or rules than any schema allowed: the cost of their product is not paid.

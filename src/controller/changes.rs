@@ -84,13 +84,6 @@ impl Touched {
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Self::These(services) if services.is_empty())
     }
-
-    pub(super) fn contains(&self, namespace: &str, service: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(services) => services.iter().any(|(n, s)| n == namespace && s == service),
-        }
-    }
 }
 
 impl Default for Touched {

@@ -40,6 +40,8 @@ pub struct Counters {
     pub status_errors: AtomicU64,
     pub events_sent: AtomicU64,
     pub events_failed: AtomicU64,
+    /// Events that never went: too many waited.
+    pub events_dropped: AtomicU64,
     /// Control-plane tasks that panicked and were started again.
     pub task_panics: AtomicU64,
 }

@@ -4,7 +4,7 @@
 //! duration, and ours counts from *before* the renewal that succeeded. Losing the Lease stops status writes and nothing else
 //! (K23).
 
-use super::{Clock, Config};
+use super::{Clock, Config, Pod};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -64,10 +64,14 @@ impl Leading {
         while !self.now() && until.changed().await.is_ok() {}
     }
 
-    /// Ends once the last renewal has run out.
+    /// Ends once the last renewal has run out, or the Lease has been lost or given back before.
     pub(super) async fn over(&self) {
+        let mut renewed = self.until.subscribe();
         while let Some(until) = self.until().filter(|until| Instant::now() < *until) {
-            sleep_until(until).await;
+            tokio::select! {
+                () = sleep_until(until) => {}
+                _ = renewed.changed() => {}
+            }
         }
     }
 
@@ -85,10 +89,10 @@ impl Default for Leading {
 // === impl Elector ===
 
 impl Elector {
-    pub(super) fn new(client: Client, config: &Config, leading: Leading) -> Self {
+    pub(super) fn new(client: Client, config: &Config, pod: &Pod, leading: Leading) -> Self {
         let leases = Api::namespaced(client, &config.namespace);
         let name = format!("portcullis-{}", config.class);
-        Self { leases, name, identity: config.pod.clone(), clock: config.clock, seen: None, leading }
+        Self { leases, name, identity: pod.name.clone(), clock: config.clock, seen: None, leading }
     }
 
     /// Runs until `stop`; then gives the Lease back, if it is ours.

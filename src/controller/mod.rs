@@ -23,6 +23,8 @@ mod replica;
 mod replicas;
 mod report;
 mod sink;
+mod slices;
+mod stamp;
 mod status;
 mod supervise;
 mod table;
@@ -35,6 +37,7 @@ pub use self::health::{Counters, Health, Heard};
 
 use self::{
     changes::Changes,
+    events::Events,
     lease::Elector,
     replica::Replica,
     report::Reporter,
@@ -62,18 +65,25 @@ pub type Clock = fn() -> Duration;
 /// Who this replica is, and what it looks after.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Objects of other classes are not seen.
+    /// Of objects of other classes only the claim headers are seen: no client of their namespaces may send those.
     pub class: String,
     pub ownership: Ownership,
     /// Where this installation runs: its Leases are here.
     pub namespace: String,
-    /// This pod's name; unique among the replicas.
-    pub pod: String,
-    /// This pod's uid, so that its Lease goes with it.
-    pub pod_uid: Option<String>,
+    /// Without one this process is a guest: it serves what the cluster says, and writes nothing there.
+    pub pod: Option<Pod>,
     /// Namespace and name of the Service in front of this installation, whose addresses `status.addresses` shows.
     pub service: Option<(String, String)>,
     pub clock: Clock,
+}
+
+/// One replica of the installation.
+#[derive(Clone, Debug, Hash)]
+pub struct Pod {
+    /// Unique among the replicas.
+    pub name: String,
+    /// So that its Lease goes with it.
+    pub uid: Option<String>,
 }
 
 /// Serves what the cluster says until `shutdown`, then gives its Leases back (a few seconds at most).
@@ -94,12 +104,18 @@ pub async fn run(
     let (watches, stores) = Watches::new(&config, &changes);
     let table = TableTask::new(&config, stores.clone(), changes, Publisher::new(Arc::clone(&live), assign), Arc::clone(&health));
     let seed = seed(&config);
-    let shared = Shared { client, config, live, health, stores, in_service: table.in_service() };
-    let helpers = start_helpers(&shared, &stop);
+    let (in_service, events) = (table.in_service(), Arc::new(Events::new(Arc::clone(&health))));
+    let helpers = match config.pod.clone() {
+        Some(pod) => {
+            let (client, health) = (client.clone(), Arc::clone(&health));
+            start_helpers(&Shared { client, config, pod, live, health, events, stores, in_service }, &stop)
+        }
+        None => guest(),
+    };
     tokio::select! {
         () = shutdown => {}
         () = table.run() => {}
-        () = watches.run(&shared.client, &shared.health, seed) => {}
+        () = watches.run(&client, &health, seed) => {}
     }
     stop.now();
     helpers.join_all().await;
@@ -110,8 +126,10 @@ pub async fn run(
 struct Shared {
     client: Client,
     config: Config,
+    pod: Pod,
     live: Arc<Live>,
     health: Arc<Health>,
+    events: Arc<Events>,
     stores: Stores,
     in_service: latest::Receiver<Option<InService>>,
 }
@@ -120,18 +138,29 @@ struct Shared {
 fn start_helpers(shared: &Shared, stop: &Stop) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     spawn(&mut tasks, shared, stop, "election", |shared, stop| async move {
-        let mut elector = Elector::new(shared.client, &shared.config, shared.health.leading.clone());
+        let mut elector = Elector::new(shared.client, &shared.config, &shared.pod, shared.health.leading.clone());
         elector.run(stop.wait()).await;
     });
     spawn(&mut tasks, shared, stop, "replica", |shared, stop| async move {
-        let mut replica = Replica::new(shared.client, &shared.config, shared.in_service);
+        let mut replica = Replica::new(shared.client, &shared.config, shared.pod, shared.in_service);
         replica.run(stop.wait()).await;
     });
     spawn(&mut tasks, shared, stop, "status", |shared, stop| async move {
         let mut reporter = Reporter::new(shared);
         reporter.run(stop.wait()).await;
     });
+    spawn(&mut tasks, shared, stop, "events", |shared, stop| async move {
+        tokio::select! {
+            () = stop.wait() => {}
+            () = shared.events.send(shared.client.clone(), &shared.pod.name) => {}
+        }
+    });
     tasks
+}
+
+fn guest() -> JoinSet<()> {
+    tracing::info!("no pod name is given: this process takes no part in the election and writes no status and no Lease");
+    JoinSet::new()
 }
 
 fn spawn<F>(tasks: &mut JoinSet<()>, shared: &Shared, stop: &Stop, name: &'static str, task: fn(Shared, Stop) -> F)

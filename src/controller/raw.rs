@@ -4,8 +4,8 @@ use crate::{api::ProtectedEndpointStatus, compile::ObjectRef};
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Resource, core::DeserializeGuard};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
-use std::borrow::Cow;
+use serde_json::{Value, json};
+use std::{borrow::Cow, collections::BTreeSet};
 
 pub(super) const GROUP: &str = "portcullis.dev";
 pub(super) const VERSION: &str = "v1alpha1";
@@ -17,9 +17,12 @@ const DEFAULT_CLASS: &str = "portcullis";
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct RawEndpoint {
     pub(super) metadata: ObjectMeta,
-    /// Everything else, unread: `spec` and `status`.
+    /// `spec`, unread, and of `status` the `hosts`: what the table is made of.
     #[serde(flatten)]
     pub(super) data: Value,
+    /// What was last written about this object, as far as it can be read.
+    #[serde(skip)]
+    pub(super) status: ProtectedEndpointStatus,
 }
 
 // === impl RawEndpoint ===
@@ -31,7 +34,21 @@ impl RawEndpoint {
         raw.metadata.managed_fields = None;
         raw.metadata.annotations = None;
         raw.metadata.labels = None;
+        raw.read_status();
         raw
+    }
+
+    /// Keeps, of an object of another class, what it says to this one: the headers that its namespace's clients may not send.
+    /// False when it names none.
+    pub(super) fn keep_managed_headers(&mut self) -> bool {
+        let spec = self.data.get("spec").unwrap_or(&Value::Null);
+        let headers: Vec<_> = claim_headers(spec).iter().map(|header| json!({"header": header})).collect();
+        let found = !headers.is_empty();
+        let token = json!({"header": spec.pointer("/token/header")});
+        self.data = json!({"spec": {"className": spec.get("className"), "token": token, "claimHeaders": headers}});
+        self.status = ProtectedEndpointStatus::default();
+        self.metadata.generation = None;
+        found
     }
 
     /// Whether an installation of `class` looks at this object. A class that is no string is left to compile.
@@ -50,16 +67,6 @@ impl RawEndpoint {
         meta(self) == meta(other) && same("/spec") && same("/status/hosts")
     }
 
-    /// What was last written about this object, as far as it can be read.
-    pub(super) fn status(&self) -> ProtectedEndpointStatus {
-        let status = self.data.get("status");
-        ProtectedEndpointStatus {
-            conditions: list(status, "conditions"),
-            hosts: list(status, "hosts"),
-            addresses: list(status, "addresses"),
-        }
-    }
-
     pub(super) fn reference(&self) -> ObjectRef {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();
         ObjectRef { namespace: text(&self.metadata.namespace), name: text(&self.metadata.name), uid: text(&self.metadata.uid) }
@@ -69,12 +76,37 @@ impl RawEndpoint {
     pub(super) fn version(&self) -> Option<u64> {
         self.metadata.resource_version.as_ref()?.parse().ok()
     }
+
+    /// creationTimestamp, seconds since the Unix epoch.
+    pub(super) fn created(&self) -> i64 {
+        self.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second())
+    }
+
+    /// Reads the status once for all who look at it, and drops what it was read from.
+    fn read_status(&mut self) {
+        let mut part = |name| self.data.get_mut(name).map(Value::take).unwrap_or_default();
+        let (spec, mut status) = (part("spec"), part("status"));
+        self.status = ProtectedEndpointStatus {
+            conditions: list(&status, "conditions"),
+            hosts: list(&status, "hosts"),
+            addresses: list(&status, "addresses"),
+        };
+        let hosts = status.get_mut("hosts").map(Value::take);
+        self.data = json!({"spec": spec, "status": {"hosts": hosts}});
+    }
 }
 
 /// The readable elements of a list.
-fn list<T: DeserializeOwned>(status: Option<&Value>, field: &str) -> Vec<T> {
-    let elements = status.and_then(|status| status.get(field)).and_then(Value::as_array);
+fn list<T: DeserializeOwned>(status: &Value, field: &str) -> Vec<T> {
+    let elements = status.get(field).and_then(Value::as_array);
     elements.into_iter().flatten().filter_map(|element| T::deserialize(element).ok()).collect()
+}
+
+/// Every header that a spec names for claims, its rules' too.
+fn claim_headers(spec: &Value) -> BTreeSet<&str> {
+    let rules = spec.get("rules").and_then(Value::as_array).into_iter().flatten();
+    let lists = std::iter::once(spec).chain(rules).filter_map(|level| level.get("claimHeaders")?.as_array());
+    lists.flatten().filter_map(|entry| entry.get("header")?.as_str()).collect()
 }
 
 impl Resource for RawEndpoint {

@@ -2,7 +2,7 @@
 //!
 //! Named for the pod and owned by it, so that it goes when the pod goes; deleted on shutdown.
 
-use super::{Clock, Config, lease::micro_time, table::InService};
+use super::{Clock, Config, Pod, lease::micro_time, table::InService};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
@@ -34,8 +34,7 @@ pub(super) struct Replica {
     leases: Api<Lease>,
     name: String,
     class: String,
-    pod: String,
-    uid: Option<String>,
+    pod: Pod,
     clock: Clock,
     in_service: watch::Receiver<Option<InService>>,
 }
@@ -43,13 +42,12 @@ pub(super) struct Replica {
 // === impl Replica ===
 
 impl Replica {
-    pub(super) fn new(client: Client, config: &Config, in_service: watch::Receiver<Option<InService>>) -> Self {
+    pub(super) fn new(client: Client, config: &Config, pod: Pod, in_service: watch::Receiver<Option<InService>>) -> Self {
         Self {
             leases: Api::namespaced(client, &config.namespace),
-            name: format!("portcullis-{}-{}", config.class, config.pod),
+            name: format!("portcullis-{}-{}", config.class, pod.name),
             class: config.class.clone(),
-            pod: config.pod.clone(),
-            uid: config.pod_uid.clone(),
+            pod,
             clock: config.clock,
             in_service,
         }
@@ -113,7 +111,7 @@ impl Replica {
         let owner = |uid: &String| OwnerReference {
             api_version: "v1".to_owned(),
             kind: "Pod".to_owned(),
-            name: self.pod.clone(),
+            name: self.pod.name.clone(),
             uid: uid.clone(),
             ..OwnerReference::default()
         };
@@ -122,11 +120,11 @@ impl Replica {
                 name: Some(self.name.clone()),
                 labels: Some([(CLASS.to_owned(), self.class.clone())].into()),
                 annotations: Some([(LOADED.to_owned(), loaded.to_string())].into()),
-                owner_references: self.uid.as_ref().map(|uid| vec![owner(uid)]),
+                owner_references: self.pod.uid.as_ref().map(|uid| vec![owner(uid)]),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
-                holder_identity: Some(self.pod.clone()),
+                holder_identity: Some(self.pod.name.clone()),
                 lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
                 renew_time: Some(micro_time((self.clock)())),
                 ..LeaseSpec::default()

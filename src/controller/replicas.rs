@@ -17,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 #[derive(Debug, Default)]
 pub(super) struct Replicas {
     leases: Mutex<HashMap<String, Told>>,
-    /// Told when something may have been reached.
+    /// Told when what all have reached is another version than before; that a silent one expires, time alone tells.
     pub(super) changed: Notify,
 }
 
@@ -37,25 +37,30 @@ struct Told {
 impl Replicas {
     /// The resourceVersion that every living replica serves; `None` while none is known.
     pub(super) fn reached(&self, now: Instant) -> Option<u64> {
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.values().filter(|told| now < told.at + told.lasts).map(|told| told.loaded).min()
+        reached(&self.leases.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 
     pub(super) fn take(&self, event: Event<Lease>, now: Instant) {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = reached(&leases, now);
         match event {
             Event::Apply(lease) | Event::InitApply(lease) => note(&mut leases, &lease, now),
             Event::Delete(lease) => drop(leases.remove(&lease.name_any())),
             Event::Init => leases.values_mut().for_each(|told| told.listed = false),
             Event::InitDone => leases.retain(|_, told| told.listed),
         }
-        drop(leases);
-        self.changed.notify_one();
+        if reached(&leases, now) != before {
+            self.changed.notify_one();
+        }
     }
 
     pub(super) fn watch_config(class: &str) -> kube::runtime::watcher::Config {
         watch::config().labels(&format!("{CLASS}={class}"))
     }
+}
+
+fn reached(leases: &HashMap<String, Told>, now: Instant) -> Option<u64> {
+    leases.values().filter(|told| now < told.at + told.lasts).map(|told| told.loaded).min()
 }
 
 fn note(leases: &mut HashMap<String, Told>, lease: &Lease, now: Instant) {
@@ -74,6 +79,7 @@ fn note(leases: &mut HashMap<String, Told>, lease: &Lease, now: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use kube::api::ObjectMeta;
 
     fn lease(name: &str, version: u32, loaded: &str) -> Lease {
@@ -99,6 +105,20 @@ mod tests {
         assert_eq!(replicas.reached(at(30)), Some(120), "b has expired");
         replicas.take(Event::Delete(lease("a", 3, "120")), at(31));
         assert_eq!(replicas.reached(at(31)), None, "a said good-bye");
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_says_nothing_new_wakes_nobody() {
+        let (replicas, start) = (Replicas::default(), Instant::now());
+        let told = |version, name, loaded| {
+            replicas.take(Event::Apply(lease(name, version, loaded)), start);
+            replicas.changed.notified().now_or_never().is_some()
+        };
+        assert!(told(1, "a", "100"), "the first");
+        assert!(!told(2, "a", "100"), "a renewal");
+        assert!(!told(3, "b", "120"), "the slowest decides");
+        assert!(told(4, "a", "110"));
+        assert!(told(5, "c", "90"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     bounded::bounded,
     raw::RawEndpoint,
     replicas::Replicas,
+    stamp::{Holder, Stamps},
     status::{self, Known, Programmed},
     throttle::Throttle,
     watch,
@@ -19,7 +20,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, runtime::reflector::ObjectRef as StoreKey};
 use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 const PER_SECOND: u32 = 20;
 const BURST: u32 = 200;
@@ -30,7 +31,7 @@ const TICK: Duration = Duration::from_secs(5);
 const SHORT_TICK: Duration = Duration::from_secs(1);
 /// Lets the replicas tell what they have loaded, so that most changes are one write.
 const SETTLE: Duration = Duration::from_millis(200);
-/// Between rounds while more is to be written than may be.
+/// Between rounds at least: each looks at every object.
 const PACE: Duration = Duration::from_secs(1);
 
 /// The CRD's bound of status.addresses.
@@ -47,6 +48,14 @@ pub(super) struct Reporter {
     unsettled: bool,
     /// By uid: what keeps us from writing now.
     held: HashMap<String, Held>,
+}
+
+/// What all statuses of one round are derived from.
+struct View<'a> {
+    /// Since the Unix epoch.
+    now: Duration,
+    addresses: Vec<String>,
+    stamps: Stamps<'a>,
 }
 
 // === impl Reporter ===
@@ -86,6 +95,7 @@ impl Reporter {
 
     async fn rounds(&mut self) {
         loop {
+            let began = Instant::now();
             while self.round().await {
                 sleep(PACE).await;
             }
@@ -95,6 +105,7 @@ impl Reporter {
                 () = sleep(if self.unsettled { SHORT_TICK } else { TICK }) => {}
             }
             sleep(SETTLE).await;
+            sleep_until(began + PACE).await;
         }
     }
 
@@ -116,50 +127,42 @@ impl Reporter {
         let objects = self.shared.stores.endpoints.state();
         self.forget_all_but(&objects);
         self.unsettled = false;
-        let addresses = self.addresses();
+        let served: Vec<_> = objects.iter().filter_map(|raw| Some((&**raw, in_service.outcomes.get(&raw.reference())?))).collect();
         let now = (self.shared.config.clock)();
-        let mut writes: Vec<_> = objects
-            .iter()
-            .filter_map(|raw| {
-                let outcome = in_service.outcomes.get(&raw.reference())?;
-                self.difference(raw, outcome, &addresses, now)
-            })
-            .collect();
+        let stamps = Stamps::new(served.iter().map(|(raw, outcome)| holder(raw, outcome)), now);
+        let view = View { now, addresses: self.addresses(), stamps };
+        let mut writes: Vec<_> = served.iter().filter_map(|(raw, outcome)| self.difference(raw, outcome, &view)).collect();
         sort_by_urgency(&mut writes);
         writes
     }
 
-    fn difference(&mut self, raw: &RawEndpoint, outcome: &Outcome, addresses: &[String], now: Duration) -> Option<Write> {
+    fn difference(&mut self, raw: &RawEndpoint, outcome: &Outcome, view: &View<'_>) -> Option<Write> {
         let compiled = raw.metadata.generation.unwrap_or_default() == outcome.generation;
         if !compiled || self.is_held(raw) {
             return None;
         }
-        let before = raw.status();
         // A source that serves no host is not fetched.
         let keys = outcome.provider.as_ref().and_then(|id| self.shared.live.keys.find(id)).map(|keys| keys.state());
-        let after = self.desired(raw, outcome, keys.as_deref(), &before, addresses, now);
+        let after = self.desired(raw, outcome, keys.as_deref(), view);
         self.unsettled |= status::condition(&after, "KeysReady").is_some_and(|keys| keys.status == "Unknown");
-        let differs = !status::means_the_same(&after, &before);
-        differs.then(|| Write { object: raw.reference(), version: raw.metadata.resource_version.clone(), before, after })
+        let differs = !status::means_the_same(&after, &raw.status);
+        differs.then(|| Write {
+            object: raw.reference(),
+            version: raw.metadata.resource_version.clone(),
+            before: raw.status.clone(),
+            after,
+        })
     }
 
-    fn desired(
-        &mut self,
-        raw: &RawEndpoint,
-        outcome: &Outcome,
-        keys: Option<&KeyState>,
-        previous: &ProtectedEndpointStatus,
-        addresses: &[String],
-        now: Duration,
-    ) -> ProtectedEndpointStatus {
-        let created = raw.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-        let programmed = self.programmed(raw, outcome.generation, previous);
-        status::desired(&Known { outcome, keys, programmed, addresses, previous, created }, now)
+    fn desired(&mut self, raw: &RawEndpoint, outcome: &Outcome, keys: Option<&KeyState>, view: &View<'_>) -> ProtectedEndpointStatus {
+        let programmed = self.programmed(raw, outcome.generation);
+        let claims = view.stamps.claims(&holder(raw, outcome));
+        status::desired(Known { outcome, keys, programmed, claims, addresses: &view.addresses, previous: &raw.status }, view.now)
     }
 
     /// Once True for a generation it stays so, whatever replicas come and go.
-    fn programmed(&mut self, raw: &RawEndpoint, generation: i64, previous: &ProtectedEndpointStatus) -> Programmed {
-        let stored = status::condition(previous, "Programmed");
+    fn programmed(&mut self, raw: &RawEndpoint, generation: i64) -> Programmed {
+        let stored = status::condition(&raw.status, "Programmed");
         if stored.is_some_and(|c| c.status == "True" && c.observed_generation == Some(generation)) {
             return Programmed::Yes;
         }
@@ -190,6 +193,11 @@ impl Reporter {
         let service = self.shared.stores.services.get(&StoreKey::<Service>::new(name).within(namespace));
         service.map(|service| addresses(&service)).unwrap_or_default()
     }
+}
+
+fn holder<'a>(raw: &'a RawEndpoint, outcome: &'a Outcome) -> Holder<'a> {
+    let namespace = raw.metadata.namespace.as_deref().unwrap_or_default();
+    Holder { namespace, created: raw.created(), hosts: &outcome.hosts, claims: &raw.status.hosts }
 }
 
 /// Generation changes first, then by name.

@@ -3,6 +3,7 @@
 use super::{
     changes::{Changes, ServiceKey},
     raw::RawEndpoint,
+    slices::SliceIndex,
     trim,
 };
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -39,6 +40,7 @@ pub(super) struct Services {
 #[derive(Debug)]
 pub(super) struct Slices {
     pub(super) store: Writer<EndpointSlice>,
+    pub(super) by_service: Arc<SliceIndex>,
     pub(super) changes: Arc<Changes>,
 }
 
@@ -54,18 +56,28 @@ impl Endpoints {
         self.changes.object(matters, self.newest);
     }
 
-    /// The event as this class sees it: an object that is, or has become, another class's is not there.
+    /// The event as this class sees it: of an object that is, or has become, another class's only the claim headers are there.
     fn of_class(&mut self, event: Event<DeserializeGuard<RawEndpoint>>) -> Option<Event<RawEndpoint>> {
         Some(match event {
             Event::Init => Event::Init,
             Event::InitDone => Event::InitDone,
-            Event::InitApply(guard) => Event::InitApply(Some(self.open(guard)).filter(|raw| raw.is_of(&self.class))?),
+            Event::InitApply(guard) => match self.visible(guard) {
+                (raw, true) => Event::InitApply(raw),
+                (_, false) => return None,
+            },
             Event::Delete(guard) => Event::Delete(self.open(guard)),
-            Event::Apply(guard) => match self.open(guard) {
-                raw if raw.is_of(&self.class) => Event::Apply(raw),
-                raw => Event::Delete(raw),
+            Event::Apply(guard) => match self.visible(guard) {
+                (raw, true) => Event::Apply(raw),
+                (raw, false) => Event::Delete(raw),
             },
         })
+    }
+
+    /// What this class sees of an object, and whether that is anything.
+    fn visible(&mut self, guard: DeserializeGuard<RawEndpoint>) -> (RawEndpoint, bool) {
+        let mut raw = self.open(guard);
+        let seen = raw.is_of(&self.class) || raw.keep_managed_headers();
+        (raw, seen)
     }
 
     fn open(&mut self, guard: DeserializeGuard<RawEndpoint>) -> RawEndpoint {
@@ -102,13 +114,16 @@ impl Slices {
         match &event {
             // The label may have named another Service before.
             Event::Apply(slice) | Event::Delete(slice) => {
-                let old = self.store.as_reader().get(&ObjectRef::from_obj(slice));
+                let (reader, key) = (self.store.as_reader(), ObjectRef::from_obj(slice));
+                let old = reader.get(&key);
                 self.store.apply_watcher_event(&event);
+                self.by_service.replace(old.as_deref(), reader.get(&key));
                 old.iter().map(AsRef::as_ref).chain([slice]).filter_map(service_of).for_each(|key| self.changes.endpoints(key));
             }
             Event::Init | Event::InitApply(_) => self.store.apply_watcher_event(&event),
             Event::InitDone => {
                 self.store.apply_watcher_event(&event);
+                self.by_service.rebuild(self.store.as_reader().state());
                 self.changes.all_endpoints();
             }
         }

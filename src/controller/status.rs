@@ -1,28 +1,26 @@
 //! What a status should say: a pure function of what is known.
 
+use super::stamp::time;
 use crate::{
     api::{HostSince, ProtectedEndpointStatus},
     compile::{Condition, Outcome, Reason},
     jwks::KeyState,
 };
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time},
-    jiff::Timestamp,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as ApiCondition;
 use std::time::Duration;
 
 /// Everything that a status is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Known<'a> {
     pub(super) outcome: &'a Outcome,
     /// The state of its key source; `None` when it names none.
     pub(super) keys: Option<&'a KeyState>,
     pub(super) programmed: Programmed,
+    /// What is remembered of its hosts.
+    pub(super) claims: Vec<HostSince>,
     pub(super) addresses: &'a [String],
     /// What the status says now.
     pub(super) previous: &'a ProtectedEndpointStatus,
-    /// creationTimestamp, seconds since the Unix epoch.
-    pub(super) created: i64,
 }
 
 /// Whether every replica serves this generation.
@@ -50,8 +48,8 @@ const UNKNOWN: &str = "Unknown";
 const LONGEST_MESSAGE: usize = 1024;
 
 /// The status that says what is known at `now` (since the Unix epoch). Equal knowledge gives an equal status: a condition keeps
-/// its lastTransitionTime while its status stays, a host keeps its `since`, and the order never changes.
-pub(super) fn desired(known: &Known<'_>, now: Duration) -> ProtectedEndpointStatus {
+/// its lastTransitionTime while its status stays, and the order never changes.
+pub(super) fn desired(known: Known<'_>, now: Duration) -> ProtectedEndpointStatus {
     let [accepted, resolved] = known.outcome.verdicts.each_ref().map(|verdict| Line {
         condition: verdict.condition,
         status: if verdict.good { TRUE } else { FALSE },
@@ -60,12 +58,9 @@ pub(super) fn desired(known: &Known<'_>, now: Duration) -> ProtectedEndpointStat
     });
     let mut lines = vec![accepted, resolved, keys_ready(known.keys), programmed(known.programmed)];
     lines.push(ready(&lines));
-    let stamp = |line: Line| stamped(line, known, now);
-    ProtectedEndpointStatus {
-        conditions: lines.into_iter().map(stamp).collect(),
-        hosts: known.outcome.hosts.iter().map(|host| claim(host, known, now)).collect(),
-        addresses: known.addresses.to_vec(),
-    }
+    let stamp = |line: Line| stamped(line, &known, now);
+    let conditions = lines.into_iter().map(stamp).collect();
+    ProtectedEndpointStatus { conditions, hosts: known.claims, addresses: known.addresses.to_vec() }
 }
 
 /// Whether two statuses mean the same. Conditions that others have added do not count.
@@ -134,13 +129,6 @@ fn stamped(line: Line, known: &Known<'_>, now: Duration) -> ApiCondition {
     }
 }
 
-/// A claim from before the object existed is void.
-fn claim(host: &str, known: &Known<'_>, now: Duration) -> HostSince {
-    let old = known.previous.hosts.iter().find(|claim| claim.host == host && claim.since.0.as_second() >= known.created);
-    let since = old.map_or_else(|| time(seconds(now).max(known.created)), |claim| claim.since.clone());
-    HostSince { host: host.to_owned(), since }
-}
-
 fn shorten(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
         message.truncate(message.floor_char_boundary(LONGEST_MESSAGE - 3));
@@ -151,11 +139,6 @@ fn shorten(mut message: String) -> String {
 
 fn seconds(since_epoch: Duration) -> i64 {
     i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// Whole seconds, as the API server keeps times.
-fn time(seconds: i64) -> Time {
-    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 #[cfg(test)]

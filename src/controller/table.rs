@@ -5,11 +5,11 @@
 
 use super::{
     Config,
-    changes::{Changes, Pending, ServiceKey, Touched},
+    changes::{Changes, Pending, Touched},
     debounce::Debounce,
     health::{Health, count},
     raw::RawEndpoint,
-    sink::service_of,
+    slices::SliceIndex,
     watch::Stores,
 };
 use crate::{
@@ -17,9 +17,8 @@ use crate::{
     publish::Publisher,
     routing::{BackendId, EndpointSet},
 };
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 use tokio::{
@@ -104,9 +103,13 @@ impl TableTask {
     }
 
     fn swap_endpoints(&self, touched: &Touched) {
-        let concerned = |backend: &BackendId| touched.contains(&backend.namespace, &backend.service);
-        let slices = self.slices_by_service(|(namespace, service)| touched.contains(namespace, service));
-        self.publisher.refresh(concerned, |backend| addresses(&slices, backend));
+        let addresses = |backend: &BackendId| addresses(&self.stores.by_service, backend);
+        match touched {
+            Touched::All => self.publisher.refresh(self.publisher.backends(), addresses),
+            Touched::These(services) => services.iter().for_each(|(namespace, service)| {
+                self.publisher.refresh(self.publisher.backends_of(namespace, service), addresses);
+            }),
+        }
     }
 
     /// Where nothing waits, what has changed since was no part of the table: the table in service holds that version too.
@@ -139,8 +142,8 @@ impl TableTask {
 
     fn publish(&mut self, mut compiled: Compiled, loaded: u64) {
         let outcomes = Arc::new(std::mem::take(&mut compiled.outcomes));
-        let slices = self.slices_by_service(|_| true);
-        if self.publisher.publish(compiled, |backend| addresses(&slices, backend)) {
+        let slices = &self.stores.by_service;
+        if self.publisher.publish(compiled, |backend| addresses(slices, backend)) {
             count(&self.health.counters.published);
             tracing::info!(objects = outcomes.len(), loaded, "a new table is in service");
         }
@@ -148,24 +151,11 @@ impl TableTask {
         self.note_loaded();
         self.health.set_ready();
     }
-
-    fn slices_by_service(&self, wanted: impl Fn(&ServiceKey) -> bool) -> SlicesByService {
-        let mut slices = SlicesByService::new();
-        for slice in self.stores.slices.state() {
-            if let Some(service) = service_of(&slice).filter(&wanted) {
-                slices.entry(service).or_default().push(slice);
-            }
-        }
-        slices
-    }
 }
 
-type SlicesByService = HashMap<ServiceKey, Vec<Arc<EndpointSlice>>>;
-
-fn addresses(slices: &SlicesByService, backend: &BackendId) -> EndpointSet {
-    let slices = slices.get(&(backend.namespace.to_string(), backend.service.to_string()));
-    let slices = slices.into_iter().flatten().map(AsRef::as_ref);
-    compile::endpoints(slices, &backend.port, Loopback::Refuse)
+fn addresses(slices: &SliceIndex, backend: &BackendId) -> EndpointSet {
+    let slices = slices.of(&(backend.namespace.to_string(), backend.service.to_string()));
+    compile::endpoints(slices.iter().map(AsRef::as_ref), &backend.port, Loopback::Refuse)
 }
 
 fn inputs(class: String, ownership: Ownership, stores: &Stores) -> Inputs {
@@ -189,3 +179,6 @@ async fn at(due: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use super::{
     health::{Health, count},
     raw::RawEndpoint,
     sink::{Endpoints, Services, Slices},
+    slices::SliceIndex,
 };
 use futures::{StreamExt, future::join3};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -28,10 +29,17 @@ use std::{
     fmt::Debug,
     pin::pin,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
+use tokio::time::sleep;
 
 /// Seconds until the server ends a watch. kube gives a silent one up 5 s later, so a dead one is noticed within 30 s (K06).
 const TIMEOUT: u32 = 25;
+
+/// A watch that went wrong unseen would be believed for ever: everything is listed again this often (K19), or up to a
+/// minute sooner, so that replicas do not do it together.
+const RELIST: Duration = Duration::from_secs(600);
+const SPREAD: u64 = 60;
 
 /// What readers see. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,6 +47,8 @@ pub(super) struct Stores {
     pub(super) endpoints: Store<RawEndpoint>,
     pub(super) services: Store<Service>,
     pub(super) slices: Store<EndpointSlice>,
+    /// The same.
+    pub(super) by_service: Arc<SliceIndex>,
     /// The highest resourceVersion of any ProtectedEndpoint that is in, or has left, `endpoints`. 0 where versions are no
     /// numbers. Read it *before* the store: then the store holds at least that.
     pub(super) seen: Arc<AtomicU64>,
@@ -74,9 +84,10 @@ impl Watches {
         let endpoints =
             Endpoints { store: Writer::default(), changes: changes(), class: config.class.clone(), newest: 0, seen: Arc::clone(&seen) };
         let services = Services { store: Writer::default(), changes: changes(), own: config.service.clone() };
-        let slices = Slices { store: Writer::default(), changes: changes() };
+        let by_service = Arc::<SliceIndex>::default();
+        let slices = Slices { store: Writer::default(), by_service: Arc::clone(&by_service), changes: changes() };
         let (e, s, l) = (endpoints.store.as_reader(), services.store.as_reader(), slices.store.as_reader());
-        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, seen })
+        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, by_service, seen })
     }
 
     /// Runs the three watches, for ever.
@@ -98,27 +109,31 @@ pub(super) fn config() -> watcher::Config {
     watcher::Config::default().timeout(TIMEOUT)
 }
 
-/// Gives every event of a watch to `take`; errors are logged, counted and waited for.
+/// Gives every event of a watch to `take`, for ever, and begins anew with a list every ten minutes; errors are logged, counted and
+/// waited for.
 pub(super) async fn follow<K>(api: Api<K>, config: watcher::Config, health: &Health, seed: u64, mut take: impl FnMut(Event<K>))
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let kind = K::plural(&());
-    let mut events = pin!(watcher::watcher(api, config).backoff(Capped::new(seed)));
     let mut failing = false;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                let heard = !matches!(event, Event::Init);
-                if heard && std::mem::take(&mut failing) {
-                    tracing::info!(%kind, "watch works again");
-                }
-                take(event);
+    let mut note = |event| match event {
+        Ok(event) => {
+            let heard = !matches!(event, Event::Init);
+            if heard && std::mem::take(&mut failing) {
+                tracing::info!(kind = %K::plural(&()), "watch works again");
             }
-            Err(error) => {
-                count(&health.counters.watch_errors);
-                log(&kind, &error, std::mem::replace(&mut failing, true));
-            }
+            take(event);
+        }
+        Err(error) => {
+            count(&health.counters.watch_errors);
+            log(&K::plural(&()), &error, std::mem::replace(&mut failing, true));
+        }
+    };
+    loop {
+        let events = watcher::watcher(api.clone(), config.clone()).backoff(Capped::new(seed));
+        let mut events = pin!(events.take_until(sleep(RELIST - Duration::from_secs(seed % SPREAD))));
+        while let Some(event) = events.next().await {
+            note(event);
         }
     }
 }
@@ -136,5 +151,57 @@ fn log(kind: &str, error: &watcher::Error, again: bool) {
         tracing::debug!(%kind, %error, "watch failed again{hint}");
     } else {
         tracing::warn!(%kind, %error, "watch failed, trying again{hint}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use std::{
+        convert::Infallible,
+        sync::Mutex,
+        task::{Context, Poll},
+    };
+    use tokio::time::{Instant, timeout};
+
+    /// An API server of no objects, that notes when it is asked for a list.
+    #[derive(Clone, Default)]
+    struct Empty(Arc<Mutex<Vec<Instant>>>);
+
+    impl tower_service::Service<Request<Body>> for Empty {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = futures::future::BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            if !watch {
+                self.0.lock().unwrap().push(Instant::now());
+            }
+            let list = r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[]}"#;
+            Box::pin(async move {
+                sleep(Duration::from_secs(if watch { TIMEOUT.into() } else { 0 })).await;
+                Ok(Response::new(Body::from(if watch { Vec::new() } else { list.into() })))
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_is_listed_again_every_ten_minutes_k19() {
+        let (server, health) = (Empty::default(), Health::default());
+        let api = Api::<Service>::all(Client::new(server.clone(), "default"));
+        let mut lists = 0;
+        let take = |event| lists += u32::from(matches!(event, Event::InitDone));
+        drop(timeout(Duration::from_secs(45 * 60), follow(api, config(), &health, 7, take)).await);
+        let asked = server.0.lock().unwrap().clone();
+        let apart: Vec<_> = asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+        assert_eq!((apart, lists), (vec![593; 4], 5));
+        assert_eq!(health.counters.watch_errors.load(std::sync::atomic::Ordering::Relaxed), 0);
     }
 }

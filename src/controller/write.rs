@@ -2,7 +2,6 @@
 
 use super::{
     Shared,
-    events::Events,
     health::count,
     raw::{API_VERSION, KIND, RawEndpoint},
     replica::MANAGER,
@@ -14,7 +13,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -25,7 +24,6 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 /// Sends statuses, and the Events that they deserve.
 pub(super) struct Writer {
     shared: Shared,
-    events: Events,
 }
 
 /// Why an object is not written now.
@@ -48,8 +46,7 @@ pub(super) struct Write {
 
 impl Writer {
     pub(super) fn new(shared: Shared) -> Self {
-        let events = Events::new(shared.client.clone(), &shared.config.pod, Arc::clone(&shared.health));
-        Self { shared, events }
+        Self { shared }
     }
 
     /// Writes one status; what it returns keeps the object from being written again too soon.
@@ -64,7 +61,7 @@ impl Writer {
         match answer {
             Ok(Ok(stored)) => {
                 count(&self.shared.health.counters.status_writes);
-                self.events.announce(&write.object, &write.before, &write.after).await;
+                self.shared.events.announce(&write.object, &write.before, &write.after);
                 // Where nothing changed no echo will come.
                 (stored.metadata.resource_version != write.version).then_some((uid, Held::While(write.version)))
             }

@@ -78,7 +78,7 @@ async fn exchange(
     upstream: &Upstream,
     chosen: &mut Option<SocketAddr>,
 ) -> Result<(Response<Incoming>, Lease), Rejection> {
-    let endpoints = worker.gateway.live.endpoints.load().get(&upstream.backend).cloned().ok_or(Rejection::NoEndpoint)?;
+    let endpoints = worker.gateway.live.endpoints_of(&upstream.backend).ok_or(Rejection::NoEndpoint)?;
     let mut attempt = Attempt { avoid: None, fresh: false, left: ATTEMPTS };
     let mut last = Rejection::NoEndpoint;
     while let Some(address) = worker.pool.choose(endpoints.addresses(), attempt.avoid, worker.random()) {

@@ -102,7 +102,7 @@ impl Served {
 
     fn addresses(&self) -> usize {
         let id = BackendId { namespace: "default".into(), service: "web".into(), port: "http".into() };
-        self.live.endpoints.load().get(&id).map_or(0, |set| set.addresses().len())
+        self.live.endpoints_of(&id).map_or(0, |set| set.addresses().len())
     }
 }
 

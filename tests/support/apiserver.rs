@@ -195,7 +195,8 @@ async fn is_ready(client: &kube::Client) -> bool {
 
 // === impl Process ===
 
-/// A process of ours, killed by its id when dropped.
+/// A process of ours, killed by its id when dropped; by the kernel when the thread that started it ends before that, as it does
+/// when the test is killed.
 #[derive(Debug)]
 struct Process {
     name: &'static str,
@@ -205,9 +206,11 @@ struct Process {
 impl Process {
     fn spawn(name: &'static str, binaries: &Path, dir: &Path, args: &[String]) -> Result<Self, Error> {
         let log = fs::OpenOptions::new().create(true).append(true).open(dir.join(format!("{name}.log")))?;
-        let mut command = Command::new(binaries.join(name));
+        // It becomes the server: one process, with the id we know.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(binaries.join(name));
         command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().map_err(|error| format!("{}: {error}", binaries.join(name).display()))?;
+        let child = command.spawn().map_err(|error| format!("setpriv (util-linux), to start {name}: {error}"))?;
         Ok(Self { name, child })
     }
 

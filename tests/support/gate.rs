@@ -11,7 +11,7 @@ use kube::{
 use portcullis::{
     clock,
     compile::Ownership,
-    controller::{self, Health},
+    controller::{self, Health, Pod},
     demo::Tenant,
     jwks::{Fetch, FetchError, FetchFailure, Refresher},
     jwt::ProviderId,
@@ -46,13 +46,21 @@ struct Issuers {
 impl Gate {
     /// Starts a replica named `pod` of class `portcullis` in namespace `portcullis`.
     pub fn start(client: Client, pod: &str) -> Self {
+        Self::start_as(client, Some(Pod { name: pod.to_owned(), uid: None }))
+    }
+
+    /// The same outside the cluster: nobody's replica.
+    pub fn start_guest(client: Client) -> Self {
+        Self::start_as(client, None)
+    }
+
+    fn start_as(client: Client, pod: Option<Pod>) -> Self {
         let (live, health) = (Arc::new(Live::default()), Arc::new(Health::default()));
         let config = controller::Config {
             class: "portcullis".to_owned(),
             ownership: Ownership::default(),
             namespace: NAMESPACE.to_owned(),
-            pod: pod.to_owned(),
-            pod_uid: None,
+            pod,
             service: Some((NAMESPACE.to_owned(), "portcullis".to_owned())),
             clock: clock::unix_now,
         };
@@ -95,7 +103,7 @@ impl Gate {
 
     pub fn endpoints(&self, service: &str) -> Option<Vec<SocketAddr>> {
         let id = BackendId { namespace: "default".into(), service: service.into(), port: "http".into() };
-        Some(self.live.endpoints.load().get(&id)?.addresses().to_vec())
+        Some(self.live.endpoints_of(&id)?.addresses().to_vec())
     }
 
     /// Stops it as SIGTERM would.

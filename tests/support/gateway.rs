@@ -139,7 +139,9 @@ impl Gateway {
 
     pub fn set_endpoints(&self, service: &str, to: &[SocketAddr]) {
         let endpoints = [(service.to_owned(), to.to_vec())];
-        self.publisher.lock().unwrap().refresh(|backend| &*backend.service == service, |backend| addresses(&endpoints, backend));
+        let publisher = self.publisher.lock().unwrap();
+        let concerned: Vec<_> = publisher.backends().iter().filter(|backend| &*backend.service == service).cloned().collect();
+        publisher.refresh(&concerned, |backend| addresses(&endpoints, backend));
     }
 
     pub async fn client(&self) -> Client {

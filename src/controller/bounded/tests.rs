@@ -1,5 +1,6 @@
 use super::*;
 use futures::StreamExt;
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use k8s_openapi::api::core::v1::Service as KubeService;
 use kube::{
     Api,
@@ -13,6 +14,8 @@ enum Broken {
     NoBody,
     /// This many bookmarks, ten seconds apart, then silence.
     Bookmarks(u32),
+    /// This status, and this body.
+    Says(u16, &'static str),
 }
 
 struct Pieces {
@@ -37,7 +40,7 @@ impl HttpBody for Pieces {
 }
 
 impl Service<Request<Body>> for Broken {
-    type Response = Response<Pieces>;
+    type Response = Response<UnsyncBoxBody<Bytes, BoxError>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -51,8 +54,12 @@ impl Service<Request<Body>> for Broken {
         Box::pin(async move {
             match broken {
                 Self::NoHead => std::future::pending().await,
-                Self::NoBody => Ok(Response::new(pieces(0))),
-                Self::Bookmarks(left) => Ok(Response::new(pieces(left))),
+                Self::NoBody => Ok(Response::new(pieces(0).boxed_unsync())),
+                Self::Bookmarks(left) => Ok(Response::new(pieces(left).boxed_unsync())),
+                Self::Says(status, body) => {
+                    let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
+                    Ok(Response::builder().status(status).body(body.boxed_unsync())?)
+                }
             }
         })
     }
@@ -86,4 +93,38 @@ async fn a_watch_lives_as_long_as_it_is_not_silent_k06() {
     }
     assert_eq!(bookmarks, 9);
     assert!(start.elapsed() >= Duration::from_secs(90) + SILENCE && start.elapsed() < Duration::from_secs(91) + SILENCE);
+}
+
+/// K01: staleness is the age of what is known, and a refusal tells nothing.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_heard() {
+    let forbidden = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}"#;
+    let gone = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}"#;
+    let list = r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[]}"#;
+    let cases = [(403, forbidden, false), (500, "{}", false), (404, "", false), (200, gone, false), (200, list, true), (200, "", true)];
+    for (status, body, heard) in cases {
+        let (api, health) = services(Broken::Says(status, body));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        match body == list {
+            true => drop(api.list(&ListParams::default()).await),
+            false => match api.watch(&WatchParams::default(), "0").await {
+                Ok(events) => drop(events.count().await),
+                Err(error) => assert!(!heard, "{status} {body}: {error}"),
+            },
+        }
+        assert_eq!(health.services.age() < Duration::from_secs(1), heard, "{status} {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_are_half_a_second_apart_and_nothing_else_waits_k19() {
+    let (api, _) = services(Broken::Says(500, "{}"));
+    let start = Instant::now();
+    for list in 0..4 {
+        assert!(api.list(&ListParams::default()).await.is_err());
+        assert_eq!(start.elapsed().as_millis() / 10, u128::from(list * 50_u32));
+        assert!(api.watch(&WatchParams::default(), "0").await.is_err());
+        assert!(api.list(&ListParams::default().continue_token("x")).await.is_err());
+    }
+    assert!(start.elapsed() < Duration::from_millis(1_510));
 }

@@ -48,13 +48,13 @@ impl Server {
             class: "portcullis".to_owned(),
             ownership: Ownership::default(),
             namespace: "portcullis".to_owned(),
-            pod: pod.to_owned(),
-            pod_uid: None,
+            pod: None,
             service: None,
             clock: || Duration::from_secs(1_000),
         };
         let leading = Leading::default();
-        (Elector::new(Client::new(self.clone(), "portcullis"), &config, leading.clone()), leading)
+        let pod = Pod { name: pod.to_owned(), uid: None };
+        (Elector::new(Client::new(self.clone(), "portcullis"), &config, &pod, leading.clone()), leading)
     }
 
     fn answer(&self, method: &Method, body: &[u8]) -> (StatusCode, Vec<u8>) {
@@ -193,4 +193,18 @@ async fn an_api_server_that_is_silent_ends_the_term_before_others_may_begin_k23(
     server.state().frozen = false;
     after(7).await;
     assert!(leading.now(), "and leads again afterwards (K23)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_ends_early_is_over_at_once() {
+    let server = Server::default();
+    let (elector, leading) = server.elector("a");
+    let (stop, _task) = run(elector);
+    timeout(Duration::from_secs(5), leading.begun()).await.unwrap();
+    server.put("thief", 0);
+    timeout(RETRY + Duration::from_secs(1), leading.over()).await.expect("another holds it, and the next round sees that");
+    after(30).await;
+    assert!(leading.now(), "the thief fell silent");
+    drop(stop);
+    timeout(Duration::from_millis(100), leading.over()).await.expect("given back");
 }
