@@ -1,7 +1,7 @@
 //! Every flag and environment variable. Nothing else reads the environment.
 
 use crate::{
-    compile::HostBinding,
+    compile::{DEFAULT_CLASS, HostBinding},
     jwks::{ConnectTo, PrivateIssuers},
     proxy,
     routing::HostPattern,
@@ -132,7 +132,7 @@ pub struct Gateway {
     #[arg(long, value_name = "N", env = "PORTCULLIS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Serve the ProtectedEndpoints whose spec.className is this
-    #[arg(long, value_name = "NAME", env = "PORTCULLIS_CLASS", default_value = "portcullis")]
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_CLASS", default_value = DEFAULT_CLASS)]
     pub class: String,
     /// Answered with {"status":"ok"} where no rule matches, or `off`
     #[arg(long, value_name = "PATH|off", env = "PORTCULLIS_HEALTH_PATH", default_value = "/__health", value_parser = parse_health_path)]

@@ -81,9 +81,10 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Whether a host of the object cannot be read, and nothing tells which it is.
-    pub(super) fn guesses_hosts(&self) -> bool {
-        self.resource.wishes.iter().any(|wish| wish.basis == Basis::Guessed)
+    /// Whether a host of the object cannot be read, and may be any that its namespace serves. In a cluster `status.hosts` tells
+    /// which hosts it held, and no other object of the namespace suffers (K13, K28); in a directory nothing does.
+    pub(super) fn may_mean_any_host(&self) -> bool {
+        !self.object.problems.is_empty() && self.resource.wishes.iter().any(|wish| wish.basis == Basis::Guessed)
     }
 
     /// Its rules refuse under `hosts` too.

@@ -31,7 +31,7 @@ pub(super) fn guess(place: &Place, wish: &Wish) -> Option<Guess> {
     }
 }
 
-/// The hosts that each namespace serves, for whose objects a host cannot be read: it may be any of them.
+/// The hosts that each namespace serves.
 pub(super) fn own_hosts<'a>(hosts: impl Iterator<Item = (&'a str, &'a [Wish])>) -> BTreeMap<&'a str, BTreeSet<HostPattern>> {
     let mut own: BTreeMap<&str, BTreeSet<HostPattern>> = BTreeMap::new();
     for (namespace, wishes) in hosts {

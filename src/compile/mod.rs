@@ -66,8 +66,8 @@ pub struct Outcome {
     pub generation: i64,
     /// `Accepted` and `ResolvedRefs`, always both, in this order.
     pub verdicts: [Verdict; 2],
-    /// The hosts this object serves (owned by its namespace), in spec order; `*` when it names none. A host that is only where a
-    /// broken object's rules refuse is not among them: there is nothing to claim.
+    /// The hosts this object holds (owned by its namespace), in spec order; `*` when it names none. A host that it held and cannot
+    /// be read any more stays among them; one where its rules refuse on a guess is not: there is nothing to claim.
     pub hosts: Vec<String>,
     /// Where its keys come from, when its auth block is sound, a rule needs a token, and it serves a host. Always one of
     /// `Compiled::providers`.
@@ -111,17 +111,17 @@ fn twins(a: &EndpointObject, b: &EndpointObject) -> Ordering {
 fn own_hosts<'a>(inputs: &'a Inputs, entries: &mut [Entry<'a>]) -> Owners<'a> {
     let owners = Owners::new(entries.iter().map(|entry| (entry.object, entry.resource.wishes.as_slice())), &inputs.ownership);
     entries.iter_mut().for_each(|entry| entry.take_hosts(&owners));
-    if entries.iter().any(Entry::guesses_hosts) {
+    if entries.iter().any(Entry::may_mean_any_host) {
         guess_hosts(entries);
     }
     owners
 }
 
-/// A host that cannot be read may be any that the namespace serves.
+/// A host that cannot be read, and that nobody remembers, may be any that the namespace serves.
 fn guess_hosts(entries: &mut [Entry<'_>]) {
     let own = guess::own_hosts(entries.iter().map(|entry| (entry.object.namespace.as_str(), entry.hosts.as_slice())));
     let own: BTreeMap<_, _> = own.into_iter().map(|(namespace, hosts)| (namespace.to_owned(), hosts)).collect();
-    for entry in entries.iter_mut().filter(|entry| entry.guesses_hosts()) {
+    for entry in entries.iter_mut().filter(|entry| entry.may_mean_any_host()) {
         own.get(&entry.object.namespace).into_iter().for_each(|hosts| entry.guess_hosts(hosts));
     }
 }
@@ -137,7 +137,7 @@ fn providers(entries: &[Entry<'_>]) -> Vec<Provider> {
 }
 
 fn provider<'a>(entry: &'a Entry<'_>) -> Option<&'a Provider> {
-    entry.resource.provider.as_ref().filter(|_| !entry.hosts.is_empty())
+    entry.resource.provider.as_ref().filter(|_| entry.held().next().is_some())
 }
 
 fn outcome(entry: &Entry<'_>) -> Outcome {

@@ -2,7 +2,7 @@
 //! that. Total over any JSON.
 //!
 //! What is unclear is taken to mean everything it might have meant: every method, all below the nearest path above that can be
-//! read (`/` at worst), every host that the namespace serves.
+//! read (`/` at worst), every host that the object held.
 
 use super::{
     field,

@@ -264,8 +264,13 @@ fn wide_and_public() -> [EndpointObject; 3] {
     ]
 }
 
+fn claims(hosts: &[&str]) -> Vec<HostClaim> {
+    hosts.iter().map(|host| HostClaim { host: (*host).to_owned(), since: 5 }).collect()
+}
+
 fn compile_beside_public(spec: Value) -> Compiled {
-    compile(&inputs(wide_and_public().into_iter().chain([object("a", "mutant", 5, spec)]).collect()))
+    let mutant = EndpointObject { claims: claims(&["api.example.com"]), ..object("a", "mutant", 5, spec) };
+    compile(&inputs(wide_and_public().into_iter().chain([mutant]).collect()))
 }
 
 /// What a request to the protected place gets: never a Public rule, and never another rule.
@@ -348,10 +353,11 @@ fn a_guess_goes_before_sound_rules_and_they_are_told() {
     assert!(verdict.message.contains(told), "{}", verdict.message);
 }
 
-/// The host that cannot be read may be one that another object of the namespace serves, be it as part of a wider one.
+/// The host that cannot be read is one that the object held; where nothing is remembered, as in a directory, it may be one that
+/// another object of the namespace serves, be it as part of a wider one.
 #[test]
 fn p63_a_host_that_cannot_be_read_keeps_whatever_it_may_have_meant() {
-    for (hosts, claims) in [
+    for (hosts, held) in [
         (json!(["sound.example.com", "api..example.com"]), vec![]),
         (json!([5]), vec![]),
         (json!("api.example.com"), vec![]),
@@ -361,8 +367,8 @@ fn p63_a_host_that_cannot_be_read_keeps_whatever_it_may_have_meant() {
         for wide in ["api.example.com", "*.example.com", "*"] {
             let mut spec = full_spec();
             spec["hosts"] = hosts.clone();
-            let mut mutant = object("a", "mutant", 5, spec);
-            mutant.claims = claims.iter().map(|host| HostClaim { host: (*host).to_owned(), since: 5 }).collect();
+            let problems = if held.is_empty() { vec!["spec.hosts: wrong".to_owned()] } else { vec![] };
+            let mutant = EndpointObject { claims: claims(&held), problems, ..object("a", "mutant", 5, spec) };
             // What serves a wider host serves this one by accident: there even what is older or longer is not what was meant.
             let (age, below) = if wide == "api.example.com" { (9, "a-deep") } else { (1, "mutant") };
             let others = [("a-root", "/"), ("a-same", "/admin"), ("a-deep", "/admin/x")];
@@ -373,14 +379,10 @@ fn p63_a_host_that_cannot_be_read_keeps_whatever_it_may_have_meant() {
                 assert_eq!((&*route.id.name, is_public(&route)), (want, want != "mutant"), "{hosts} beside {wide}: {path}");
             }
             let other = get(&compiled.snapshot, "api.example.com", "/other");
-            assert_eq!(
-                other.is_some_and(|route| is_public(&route)),
-                wide == "api.example.com" || claims.is_empty(),
-                "{hosts} beside {wide}"
-            );
+            assert_eq!(other.is_some_and(|route| is_public(&route)), wide == "api.example.com" || held.is_empty(), "{hosts} beside {wide}");
             let outcome = compiled.outcomes.iter().find(|(object, _)| object.name == "mutant").unwrap().1;
             let claimed: Vec<_> = outcome.hosts.iter().map(String::as_str).filter(|host| *host != "sound.example.com").collect();
-            let remembered: Vec<_> = claims.iter().copied().filter(|host| *host != "sound.example.com").collect();
+            let remembered: Vec<_> = held.iter().copied().filter(|host| *host != "sound.example.com").collect();
             assert_eq!(claimed, remembered, "what is remembered stays remembered, and a guess is no claim");
         }
     }
@@ -388,14 +390,26 @@ fn p63_a_host_that_cannot_be_read_keeps_whatever_it_may_have_meant() {
 
 /// On hosts that it does not name a rule refuses, be it sound: its author did not say that it stands there.
 #[test]
-fn a_sound_rule_opens_nothing_under_a_guessed_host() {
-    let sound = public(&["sound.example.com", "a b"], "/");
-    let compiled = compile(&inputs(vec![object("a", "half", 1, sound), object("a", "other", 2, spec(&["other.example.com"], "/x"))]));
-    assert!(is_public(&get(&compiled.snapshot, "sound.example.com", "/").unwrap()));
-    for host in ["other.example.com", "elsewhere.example.com"] {
+fn a_sound_rule_opens_nothing_under_a_host_that_it_does_not_name() {
+    for (claims, host) in [(claims(&["sound.example.com", "held.example.com"]), "held.example.com"), (vec![], "elsewhere.example.com")] {
+        let half = EndpointObject { claims, ..object("a", "half", 1, public(&["sound.example.com", "a b"], "/")) };
+        let compiled = compile(&inputs(vec![half, object("a", "other", 2, spec(&["held.example.com"], "/x"))]));
+        assert!(is_public(&get(&compiled.snapshot, "sound.example.com", "/").unwrap()));
         assert_eq!(get(&compiled.snapshot, host, "/").unwrap().plan, Plan::Refuse(Refusal::InvalidSpec), "{host}");
+        let sound = get(&compiled.snapshot, "held.example.com", "/x").unwrap();
+        assert!(matches!(sound.plan, Plan::Serve(_)), "its own longer path stays");
     }
-    assert!(matches!(get(&compiled.snapshot, "other.example.com", "/x").unwrap().plan, Plan::Serve(_)), "its own longer path stays");
+}
+
+/// Of an object that says nothing and held nothing no other suffers, but where it may stand itself.
+#[test]
+fn k13_garbage_in_a_cluster_harms_no_sound_object() {
+    let sound = object("a", "sound", 9, spec(&["sound.example.com"], "/"));
+    for spec in [json!(null), json!("x"), json!({"rules": 5, "hosts": 5})] {
+        let compiled = compile(&inputs(vec![object("a", "garbage", 1, spec.clone()), sound.clone()]));
+        assert!(matches!(get(&compiled.snapshot, "sound.example.com", "/").unwrap().plan, Plan::Serve(_)), "{spec}");
+        assert!(matches!(get(&compiled.snapshot, "other.example.com", "/").unwrap().plan, Plan::Refuse(_)), "{spec}");
+    }
 }
 
 #[test]

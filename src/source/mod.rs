@@ -12,7 +12,8 @@
 //! A table is made of one version of the directory: files are read once nobody writes any more, and what changed meanwhile is
 //! read again.
 //!
-//! There are no claims here: where two namespaces name one host, namespace and name decide.
+//! There are no claims here: where two namespaces name one host, namespace and name decide. Only a resource that has become
+//! wrong keeps the hosts it had, for its rules to refuse there.
 
 pub mod documents;
 mod files;
@@ -172,8 +173,10 @@ impl Directory {
 
     async fn compile(&mut self) {
         let (class, ownership, files) = (self.config.class.clone(), self.config.ownership.clone(), self.files.clone());
+        let held = self.told.iter().map(|(object, outcome)| (object.clone(), outcome.hosts.clone())).collect();
         let work = spawn_blocking(move || {
-            let view = View::new(&files);
+            let mut view = View::new(&files);
+            view.remember(&held);
             let inputs = Inputs { class, ownership, endpoints: view.endpoints.clone(), services: view.services.clone() };
             (compile::compile(&inputs), view)
         });
@@ -185,7 +188,10 @@ impl Directory {
 
     async fn list(&mut self) -> Option<Listing> {
         match list(&self.config.dir).await {
-            Ok(listing) => Some(listing),
+            Ok(listing) => {
+                self.complaint.clear();
+                Some(listing)
+            }
             Err(error) => {
                 self.complain(error.to_string());
                 None
@@ -213,7 +219,6 @@ impl Directory {
         }
         self.told = outcomes;
         self.stale = false;
-        self.complaint.clear();
         self.ready.send_replace(true);
     }
 

@@ -269,6 +269,31 @@ async fn what_check_refuses_is_refused_in_place() {
     }
 }
 
+/// While it runs it knows which hosts a resource had; when it starts it does not, and no host of the namespace is safe.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_can_no_longer_be_read_is_refused_where_it_was() {
+    let public = ENDPOINT.replace("{path: /}", "{path: /, access: Public}").replace("name: shop", "name: wide");
+    let other = public.replace("name: wide", "name: zebra").replace("shop.example.com", "zebra.example.com");
+    let narrow = ENDPOINT.replace("path: /", "path: /admin");
+    let broken = narrow.replace("shop.example.com", "shop..example.com");
+    let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", &narrow), ("c.yaml", &other), ("service.yaml", SERVICE)]);
+    served.start().await;
+    let refused = Some(Plan::Refuse(Refusal::InvalidSpec));
+    for again in [broken.clone(), broken.replace("name: shop", "name: shop, labels: {a: b}")] {
+        served.write("b.yaml", &again);
+        served.until("refused", |served| served.plan("shop.example.com", "/admin") == refused).await;
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(served.plan("shop.example.com", "/admin"), refused);
+        assert!(served.serves("shop.example.com", "/") && served.serves("zebra.example.com", "/admin"), "nobody else suffers");
+    }
+    let mut served = Served::with(&[("a.yaml", &public), ("b.yaml", &broken), ("c.yaml", &other), ("service.yaml", SERVICE)]);
+    served.start().await;
+    for host in ["shop.example.com", "zebra.example.com", "elsewhere.example.com"] {
+        assert_eq!(served.plan(host, "/admin"), refused, "{host}");
+    }
+    assert!(served.serves("shop.example.com", "/"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_change_is_live_in_well_under_a_second() {
     let mut served = Served::with(&[("a.yaml", ENDPOINT), ("b.yaml", SERVICE)]);

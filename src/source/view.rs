@@ -1,9 +1,9 @@
 //! All files as one: what a cluster would hold had they been applied.
 
 use super::files::Files;
-use crate::compile::{EndpointObject, SERVICE_NAME, ServiceObject};
+use crate::compile::{EndpointObject, HostClaim, ObjectRef, SERVICE_NAME, ServiceObject};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
@@ -25,6 +25,15 @@ impl View {
         }
         view.report_duplicates();
         view
+    }
+
+    /// What an object `held` in the table before: where it can no longer be read, its rules refuse there.
+    pub(super) fn remember(&mut self, held: &BTreeMap<ObjectRef, Vec<String>>) {
+        for object in self.endpoints.iter_mut().filter(|object| !object.problems.is_empty()) {
+            let key = ObjectRef { namespace: object.namespace.clone(), name: object.name.clone(), uid: object.uid.clone() };
+            let claim = |host: &String| HostClaim { host: host.clone(), since: object.created };
+            object.claims = held.get(&key).into_iter().flatten().map(claim).collect();
+        }
     }
 
     pub(super) fn slices_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &EndpointSlice> {
