@@ -22,6 +22,7 @@ fn checks() -> Checks {
         audience: vec![AUDIENCE.to_owned()],
         audience_match: AudienceMatch::Any,
         leeway: Duration::from_secs(5),
+        ..Checks::default()
     }
 }
 

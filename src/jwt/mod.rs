@@ -15,7 +15,7 @@ pub use self::{
     checks::{AudienceMatch, Checks},
     claims::{ClaimName, Claims},
     error::TokenError,
-    keys::{KeySet, KeySetError, SkippedKey},
+    keys::{KeySet, KeySetError, SecretError, SkippedKey},
     provider::{Provider, ProviderId},
 };
 
