@@ -66,6 +66,10 @@ impl Claims {
         self.member("sub")?.as_str()
     }
 
+    pub(super) fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
     /// Claims for tests of other modules; a gateway gets them from `Checks::verify` alone.
     #[cfg(test)]
     pub(crate) fn unverified(value: Value) -> Self {

@@ -1,9 +1,9 @@
 //! Keys of an issuer, parsed and checked once when they are fetched.
 
 use super::{Algorithm, TokenError, json, jwk};
-use aws_lc_rs::{hmac, signature::ParsedPublicKey};
+use aws_lc_rs::{digest, hmac, signature::ParsedPublicKey};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 const MAX_KEYS: usize = 64;
 const DEPTH: u8 = 32;
@@ -17,7 +17,12 @@ const PEM: &[u8] = b"-----BEGIN ";
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Keys,
+    id: KeySetId,
 }
+
+/// Equal only for sets that verify the same tokens.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct KeySetId([u8; digest::SHA256_OUTPUT_LEN]);
 
 /// A public key has no way into `Secret` and a secret none into `Public`: neither ever meets an algorithm of the other
 /// (RFC 8725 §2.1).
@@ -85,7 +90,7 @@ impl KeySet {
             }
         }
         let keys = drop_ambiguous(keys, &mut skipped);
-        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok((Self { keys: Keys::Public(keys) }, skipped)) }
+        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok((Self::public(keys), skipped)) }
     }
 
     /// The key of HS256, which signs as well as it verifies: it comes from the owner of the resource and from no document of an
@@ -101,7 +106,18 @@ impl KeySet {
             return Err(SecretError::Short);
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Ok(Self { keys: Keys::Secret(Box::new(key)) })
+        let id = KeySetId::of(hmac::sign(&key, b"id").as_ref());
+        Ok(Self { keys: Keys::Secret(Box::new(key)), id })
+    }
+
+    fn public(keys: Vec<UsableKey>) -> Self {
+        let mut content = Vec::new();
+        keys.iter().for_each(|key| key.describe(&mut content));
+        Self { id: KeySetId::of(&content), keys: Keys::Public(keys) }
+    }
+
+    pub(super) fn id(&self) -> KeySetId {
+        self.id
     }
 
     /// The key ids of usable keys, for the inspect view. Sorted.
@@ -128,6 +144,36 @@ impl KeySet {
 impl Default for Keys {
     fn default() -> Self {
         Self::Public(Vec::new())
+    }
+}
+
+// === impl KeySetId ===
+
+impl KeySetId {
+    fn of(content: &[u8]) -> Self {
+        let mut id = Self::default();
+        id.0.copy_from_slice(digest::digest(&digest::SHA256, content).as_ref());
+        id
+    }
+}
+
+/// That of a secret would let a guess be checked.
+impl fmt::Debug for KeySetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySetId")
+    }
+}
+
+// === impl UsableKey ===
+
+impl UsableKey {
+    /// Writes what tells it from any other key, with lengths, so that no two lists of keys read as one.
+    fn describe(&self, content: &mut Vec<u8>) {
+        let kid = self.kid.as_ref().map_or(&b""[..], |kid| kid.as_bytes());
+        for part in [self.algorithm.as_str().as_bytes(), &[u8::from(self.kid.is_some())], kid, self.key.as_ref()] {
+            content.extend((part.len() as u64).to_le_bytes());
+            content.extend(part);
+        }
     }
 }
 

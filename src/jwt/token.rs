@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 /// Auth0 tokens with many permissions come near it.
-const MAX_TOKEN: usize = 16 * 1024;
+pub(super) const MAX_TOKEN: usize = 16 * 1024;
 const MAX_HEADER: usize = 4 * 1024;
 const MAX_KID: usize = 256;
 const HEADER_DEPTH: u8 = 8;

@@ -1,6 +1,7 @@
 //! The corpus: what must be refused, and what must not. Names such as J21 are the project's requirement numbers.
 
 mod algorithm;
+mod cache;
 mod claims;
 mod header;
 mod json;

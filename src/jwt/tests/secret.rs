@@ -79,5 +79,7 @@ fn j05_a_secret_has_32_bytes_and_is_not_public() {
 #[test]
 fn j53_a_secret_is_shown_nowhere() {
     let shown = format!("{:?} {:?}", secret(), secret().key_ids());
-    assert_eq!(shown, "KeySet { keys: Secret(Key { algorithm: SHA256 }) } []");
+    let id = secret().id();
+    assert_eq!(shown, "KeySet { keys: Secret(Key { algorithm: SHA256 }), id: KeySetId } []");
+    assert_ne!(id, KeySet::from_secret(&[7; 32]).unwrap().id());
 }
