@@ -12,6 +12,7 @@ mod secret;
 mod structure;
 #[path = "../../../tests/support/tokens.rs"]
 mod support;
+mod wycheproof;
 
 use super::{Algorithm, AudienceMatch, Checks, KeySet, SecretError, TokenError};
 use serde_json::{Value, json};
