@@ -1,14 +1,21 @@
 //! The road of a token through the public interface: keys from a document, claims from a token, a permit from claims.
 
+#[path = "support/corpus.rs"]
+mod corpus;
 #[path = "support/tokens.rs"]
 mod tokens;
 
+use corpus::{Case, Corpus, Endpoint, LEEWAY, LIFETIME, ORGANIZATION, Results, SECRET};
 use portcullis::{
     authz::{Line, Permit, Requirement},
-    jwt::{Algorithm, AudienceMatch, Checks, KeySet, TokenError},
+    jwt::{Algorithm, AudienceMatch, Checks, Claims, KeySet, TokenCache, TokenError},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 use tokens::{Signer, auth0_claims, jwks, merge};
 
 const ISSUER: &str = "https://tenant.eu.auth0.com/";
@@ -22,6 +29,7 @@ fn checks() -> Checks {
         audience: vec![AUDIENCE.to_owned()],
         audience_match: AudienceMatch::Any,
         leeway: Duration::from_secs(5),
+        ..Checks::default()
     }
 }
 
@@ -50,4 +58,53 @@ fn no_keys_and_no_time_let_nothing_through() {
     assert_eq!(checks().verify(&token, &keys, Duration::ZERO), Err(TokenError::Expired), "1970: `exp` is too far away");
     assert_eq!(checks().verify(&token, &keys, Duration::from_secs(NOW - 60)), Err(TokenError::NotYetValid));
     assert_eq!(checks().verify(&token, &keys, Duration::MAX), Err(TokenError::Expired));
+}
+
+/// Every row by three roads: the verifier alone, the cache that has not seen the token, and the cache that has.
+#[test]
+fn the_corpus_gets_its_verdicts() {
+    let corpus = Corpus::new(ISSUER, AUDIENCE, NOW);
+    let public = KeySet::from_jwks(corpus.jwks().as_bytes()).unwrap().0;
+    let secret = KeySet::from_secret(SECRET).unwrap();
+    let cache = TokenCache::new(1 << 24);
+    let mut results = Results::default();
+    for case in &corpus.cases {
+        let keys = if case.endpoint == Endpoint::Secret { &secret } else { &public };
+        let (checks, now) = (checks_of(case.endpoint), Duration::from_secs(NOW));
+        let roads: [(&str, &dyn Fn() -> Result<(), TokenError>); 3] = [
+            ("alone", &|| checks.verify(&case.token, keys, now).map(|_: Claims| ())),
+            ("new to the cache", &|| cache.verify("shop", &case.token, &checks, keys, now).map(drop)),
+            ("known to the cache", &|| cache.verify("shop", &case.token, &checks, keys, now).map(drop)),
+        ];
+        for (road, verify) in roads {
+            let verdict = catch_unwind(AssertUnwindSafe(verify)).ok();
+            results.count(case, road, verdict.map(|verdict| verdict.map_err(TokenError::as_str)));
+        }
+    }
+    // Not `println!`, which shows nothing of a test that passes.
+    writeln!(io::stdout(), "corpus: {} tokens, each by three roads\n{results}", corpus.cases.len()).unwrap();
+    assert!(results.wrong.is_empty(), "{}", results.wrong.join("\n"));
+    assert!(corpus.cases.len() >= 300);
+    assert!(names_are_unique(&corpus.cases));
+}
+
+fn checks_of(endpoint: Endpoint) -> Checks {
+    let usual = Checks {
+        algorithm: Algorithm::from_name(endpoint.algorithm()).expect("the corpus knows our algorithms"),
+        leeway: Duration::from_secs(LEEWAY),
+        ..checks()
+    };
+    match endpoint {
+        Endpoint::Algorithm(_) | Endpoint::Secret => usual,
+        Endpoint::AtJwt => Checks { require_at_jwt: true, ..usual },
+        Endpoint::Lifetime => Checks { max_token_lifetime: Some(Duration::from_secs(LIFETIME)), ..usual },
+        Endpoint::Organization => Checks { organizations: vec![ORGANIZATION.to_owned()], ..usual },
+    }
+}
+
+fn names_are_unique(cases: &[Case]) -> bool {
+    let mut names: Vec<_> = cases.iter().map(|case| (case.category, &case.name, case.endpoint)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.len() == cases.len()
 }

@@ -51,6 +51,7 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
             api::AudienceMatch::Any => AudienceMatch::Any,
         },
         leeway: leeway?,
+        ..Checks::default()
     };
     let id = ProviderId { jwks_url: jwks_url.into(), ca_bundle: ca_bundle? };
     Some(Auth { provider: Provider { id, refresh: refresh? }, checks: Arc::new(checks), max_staleness: max_staleness? })
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_is_the_one_of_its_name() {
-        for name in Algorithm::ALL.map(Algorithm::as_str) {
+        for name in Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).map(Algorithm::as_str) {
             let alg = serde_json::from_value(serde_json::json!(name)).unwrap();
             assert_eq!(Some(algorithm(alg)), Algorithm::from_name(name));
         }

@@ -1,14 +1,16 @@
 //! What a token must satisfy, and the one function that decides it.
 
 use super::{Algorithm, Claims, KeySet, TokenError, token::Token};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::time::Duration;
 
 /// No issuer means a token to live longer; one that says so was made by mistake or by a stranger. Three leap days included.
 const TEN_YEARS: Duration = Duration::from_secs(3_653 * 86_400);
 
 /// Everything one resource asks of a token, besides authorisation. Issuer and audience are always checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// The default has no audience, so it refuses every token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checks {
     /// Exactly this one; the token's own `alg` never chooses (RFC 8725 §3.1).
     pub algorithm: Algorithm,
@@ -19,11 +21,18 @@ pub struct Checks {
     pub audience_match: AudienceMatch,
     /// Clock tolerance for `exp`, `nbf` and `iat`.
     pub leeway: Duration,
+    /// `org_id` must be one of them; an empty list asks for none.
+    pub organizations: Vec<String>,
+    /// `typ` must say `at+jwt` (RFC 9068 §4).
+    pub require_at_jwt: bool,
+    /// How far `exp` may be from `iat`, which is then required.
+    pub max_token_lifetime: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AudienceMatch {
     All,
+    #[default]
     Any,
 }
 
@@ -37,30 +46,44 @@ impl Checks {
     ///
     /// # Errors
     /// The first check that failed, cheap checks first. `UnknownKey` only when everything that can be checked without a key
-    /// passed: it is the one error that may be worth fetching keys for.
+    /// passed: it is the one error that may be worth fetching keys for. `Signature` depends on nothing but the token, the keys
+    /// and the algorithm.
     pub fn verify(&self, token: &str, keys: &KeySet, now: Duration) -> Result<Claims, TokenError> {
         let token = Token::split(token)?;
         let header = token.header(self.algorithm)?;
-        let values = token.payload()?;
-        self.check_issuer(&values)?;
-        self.check_audience(&values)?;
-        let expires = self.check_times(&values, now)?;
-        check_confirmation(&values)?;
+        let claims = Claims::read(token.payload()?, self.algorithm, &header)?;
+        self.check(&claims, now)?;
         let signature = token.signature()?;
         keys.verify(header.kid.as_deref(), self.algorithm, token.message, &signature)?;
-        Ok(Claims { values, expires })
+        Ok(claims)
     }
 
-    fn check_issuer(&self, values: &Map<String, Value>) -> Result<(), TokenError> {
-        match values.get("iss") {
+    /// Everything that depends on the resource or on the time, and on no key. The one road for new tokens and remembered ones
+    /// (J101, J102): what a cache holds is only that a signature was good.
+    pub(super) fn check(&self, claims: &Claims, now: Duration) -> Result<(), TokenError> {
+        if claims.algorithm != self.algorithm {
+            return Err(TokenError::Algorithm);
+        }
+        if self.require_at_jwt && !claims.is_at_jwt {
+            return Err(TokenError::Type);
+        }
+        self.check_issuer(claims)?;
+        self.check_audience(claims)?;
+        self.check_times(claims, now)?;
+        self.check_lifetime(claims)?;
+        self.check_organization(claims)
+    }
+
+    fn check_issuer(&self, claims: &Claims) -> Result<(), TokenError> {
+        match claims.member("iss") {
             Some(Value::String(issuer)) if *issuer == self.issuer => Ok(()),
             _ => Err(TokenError::Issuer),
         }
     }
 
     /// `aud` is a string or an array of nothing but strings (RFC 7519 §4.1.3).
-    fn check_audience(&self, values: &Map<String, Value>) -> Result<(), TokenError> {
-        let audience = match values.get("aud") {
+    fn check_audience(&self, claims: &Claims) -> Result<(), TokenError> {
+        let audience = match claims.member("aud") {
             Some(one @ Value::String(_)) => std::slice::from_ref(one),
             Some(Value::Array(many)) if many.iter().all(Value::is_string) => many,
             _ => return Err(TokenError::Audience),
@@ -73,33 +96,31 @@ impl Checks {
         if passes { Ok(()) } else { Err(TokenError::Audience) }
     }
 
-    /// Returns `exp`. A token is valid while now < exp + leeway, from now >= nbf - leeway on (RFC 7519 §4.1.4, §4.1.5).
-    fn check_times(&self, values: &Map<String, Value>, now: Duration) -> Result<Duration, TokenError> {
-        let expires = numeric_date(values, "exp")?.ok_or(TokenError::Expired)?;
-        if now >= expires.saturating_add(self.leeway) || expires > now.saturating_add(TEN_YEARS) {
+    /// A token is valid while now < exp + leeway, from now >= nbf - leeway on (RFC 7519 §4.1.4, §4.1.5).
+    fn check_times(&self, claims: &Claims, now: Duration) -> Result<(), TokenError> {
+        if now >= claims.expires.saturating_add(self.leeway) || claims.expires > now.saturating_add(TEN_YEARS) {
             return Err(TokenError::Expired);
         }
         let latest_start = now.saturating_add(self.leeway);
-        for claim in ["nbf", "iat"] {
-            if numeric_date(values, claim)?.is_some_and(|start| start > latest_start) {
-                return Err(TokenError::NotYetValid);
-            }
+        if claims.not_before.max(claims.issued).is_some_and(|start| start > latest_start) {
+            return Err(TokenError::NotYetValid);
         }
-        Ok(expires)
+        Ok(())
     }
-}
 
-/// A token bound to a key is worth nothing without that key (RFC 7800); to take it for a bearer token would widen it.
-fn check_confirmation(values: &Map<String, Value>) -> Result<(), TokenError> {
-    if values.contains_key("cnf") { Err(TokenError::Confirmation) } else { Ok(()) }
-}
+    fn check_lifetime(&self, claims: &Claims) -> Result<(), TokenError> {
+        let Some(longest) = self.max_token_lifetime else { return Ok(()) };
+        match claims.issued {
+            Some(issued) if claims.expires.saturating_sub(issued) <= longest => Ok(()),
+            _ => Err(TokenError::Lifetime),
+        }
+    }
 
-/// Seconds since the Unix epoch, with or without a fraction (RFC 7519 §2). `None` only when the claim is absent.
-fn numeric_date(values: &Map<String, Value>, claim: &str) -> Result<Option<Duration>, TokenError> {
-    let Some(value) = values.get(claim) else { return Ok(None) };
-    let date = match value.as_u64() {
-        Some(seconds) => Some(Duration::from_secs(seconds)),
-        None => value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-    };
-    date.map(Some).ok_or(TokenError::Payload)
+    fn check_organization(&self, claims: &Claims) -> Result<(), TokenError> {
+        let named = || claims.member("org_id").and_then(Value::as_str);
+        match self.organizations.is_empty() || named().is_some_and(|id| self.organizations.iter().any(|known| known == id)) {
+            true => Ok(()),
+            false => Err(TokenError::Organization),
+        }
+    }
 }

@@ -1,13 +1,19 @@
-//! What a verified token says. Made only by `Checks::verify`.
+//! What a token says, read once. Others get it from `Checks::verify` alone, which means that it was verified.
 
+use super::{Algorithm, TokenError, token::Header};
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 
 /// The claims of a token whose signature, issuer, audience and times were checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
-    pub(super) values: Map<String, Value>,
+    values: Map<String, Value>,
+    /// Of the header: which algorithm signed it, and whether `typ` says `at+jwt`.
+    pub(super) algorithm: Algorithm,
+    pub(super) is_at_jwt: bool,
     pub(super) expires: Duration,
+    pub(super) not_before: Option<Duration>,
+    pub(super) issued: Option<Duration>,
 }
 
 /// A claim by one literal top-level key (dots and URLs included), or by a path of keys. Nothing is ever split on dots.
@@ -20,6 +26,20 @@ pub enum ClaimName {
 // === impl Claims ===
 
 impl Claims {
+    /// Reads what every token must say in the same way, whatever a resource asks of it.
+    ///
+    /// # Errors
+    /// `Expired` without `exp`, `Payload` when a time is no time, `Confirmation` with `cnf`: a token bound to a key is worth
+    /// nothing without that key (RFC 7800), and to take it for a bearer token would widen it.
+    pub(super) fn read(values: Map<String, Value>, algorithm: Algorithm, header: &Header) -> Result<Self, TokenError> {
+        let expires = numeric_date(&values, "exp")?.ok_or(TokenError::Expired)?;
+        let (not_before, issued) = (numeric_date(&values, "nbf")?, numeric_date(&values, "iat")?);
+        if values.contains_key("cnf") {
+            return Err(TokenError::Confirmation);
+        }
+        Ok(Self { values, algorithm, is_at_jwt: header.is_at_jwt, expires, not_before, issued })
+    }
+
     /// The value of a claim; `None` when it is absent or null.
     pub fn find(&self, name: &ClaimName) -> Option<&Value> {
         let found = match name {
@@ -46,10 +66,25 @@ impl Claims {
         self.member("sub")?.as_str()
     }
 
+    pub(super) fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
     /// Claims for tests of other modules; a gateway gets them from `Checks::verify` alone.
     #[cfg(test)]
     pub(crate) fn unverified(value: Value) -> Self {
         let Value::Object(values) = value else { panic!("claims are an object") };
-        Self { values, expires: Duration::MAX }
+        let (algorithm, is_at_jwt, expires) = (Algorithm::RS256, false, Duration::MAX);
+        Self { values, algorithm, is_at_jwt, expires, not_before: None, issued: None }
     }
+}
+
+/// Seconds since the Unix epoch, with or without a fraction (RFC 7519 §2). `None` only when the claim is absent.
+fn numeric_date(values: &Map<String, Value>, claim: &str) -> Result<Option<Duration>, TokenError> {
+    let Some(value) = values.get(claim) else { return Ok(None) };
+    let date = match value.as_u64() {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    };
+    date.map(Some).ok_or(TokenError::Payload)
 }

@@ -11,7 +11,7 @@ pub enum TokenError {
     Header,
     #[error("`alg` is not the configured algorithm")]
     Algorithm,
-    #[error("`typ` is not that of an access token")]
+    #[error("`typ` is not that of an access token, or not `at+jwt` where that is required")]
     Type,
     #[error("no known key fits `kid` and `alg`")]
     UnknownKey,
@@ -29,6 +29,10 @@ pub enum TokenError {
     NotYetValid,
     #[error("bound to a key (`cnf`), which this version cannot check")]
     Confirmation,
+    #[error("lives longer than the configured lifetime, or does not say since when (`iat`)")]
+    Lifetime,
+    #[error("`org_id` is not one of the configured organizations")]
+    Organization,
 }
 
 impl TokenError {
@@ -48,6 +52,8 @@ impl TokenError {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Confirmation => "confirmation",
+            Self::Lifetime => "lifetime",
+            Self::Organization => "organization",
         }
     }
 }

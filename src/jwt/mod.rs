@@ -1,6 +1,7 @@
 //! TOKENS. Pure: bytes, keys and the time go in; claims or a reason come out. Knows nothing of routes, HTTP or Kubernetes.
 
 mod algorithm;
+mod cache;
 mod checks;
 mod claims;
 mod error;
@@ -12,10 +13,11 @@ mod token;
 
 pub use self::{
     algorithm::Algorithm,
+    cache::{CacheStats, TokenCache},
     checks::{AudienceMatch, Checks},
     claims::{ClaimName, Claims},
     error::TokenError,
-    keys::{KeySet, KeySetError, SkippedKey},
+    keys::{KeySet, KeySetError, SecretError, SkippedKey},
     provider::{Provider, ProviderId},
 };
 

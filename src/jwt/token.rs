@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 /// Auth0 tokens with many permissions come near it.
-const MAX_TOKEN: usize = 16 * 1024;
+pub(super) const MAX_TOKEN: usize = 16 * 1024;
 const MAX_HEADER: usize = 4 * 1024;
 const MAX_KID: usize = 256;
 const HEADER_DEPTH: u8 = 8;
@@ -16,6 +16,8 @@ const PAYLOAD_DEPTH: u8 = 32;
 const REFUSED_PARAMETERS: [&str; 5] = ["crit", "b64", "zip", "cty", "enc"];
 /// Tokens made for other purposes, such as logout or DPoP proofs, name another type (RFC 8725 §3.11, RFC 9068 §4).
 const ACCEPTED_TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
+/// Those of them that name an access token of RFC 9068 §2.1.
+const ACCESS_TOKEN_TYPES: [&str; 2] = ["at+jwt", "application/at+jwt"];
 
 /// The parts as sent, still encoded. `Token::split` has bounded their length.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Token<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kid: Option<String>,
+    /// `typ` says that it is an access token as RFC 9068 has them.
+    pub(super) is_at_jwt: bool,
 }
 
 // === impl Token ===
@@ -77,22 +81,24 @@ impl Header {
         if REFUSED_PARAMETERS.iter().any(|name| members.contains_key(*name)) {
             return Err(TokenError::Header);
         }
-        if !members.get("typ").is_none_or(is_accepted_type) {
+        if !members.get("typ").is_none_or(|typ| is_one_of(&ACCEPTED_TYPES, typ)) {
             return Err(TokenError::Type);
         }
+        let is_at_jwt = members.get("typ").is_some_and(|typ| is_one_of(&ACCESS_TOKEN_TYPES, typ));
         if members.get("alg").and_then(Value::as_str) != Some(algorithm.as_str()) {
             return Err(TokenError::Algorithm);
         }
         match members.remove("kid") {
-            None => Ok(Self { kid: None }),
-            Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Self { kid: Some(kid) }),
+            None => Ok(Self { kid: None, is_at_jwt }),
+            Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Self { kid: Some(kid), is_at_jwt }),
             Some(_) => Err(TokenError::Header),
         }
     }
 }
 
-fn is_accepted_type(typ: &Value) -> bool {
-    typ.as_str().is_some_and(|typ| ACCEPTED_TYPES.iter().any(|accepted| accepted.eq_ignore_ascii_case(typ)))
+/// Media types have no case (RFC 7515 §4.1.9).
+fn is_one_of(types: &[&str], typ: &Value) -> bool {
+    typ.as_str().is_some_and(|typ| types.iter().any(|accepted| accepted.eq_ignore_ascii_case(typ)))
 }
 
 /// Base64url without padding, in its one canonical spelling (RFC 7515 §2, RFC 4648 §3.5): a token has no second form.

@@ -57,6 +57,7 @@ impl World {
             audience: vec![AUDIENCE.to_owned()],
             audience_match: AudienceMatch::Any,
             leeway: Duration::from_secs(5),
+            ..Checks::default()
         };
         checks.verify(token, &self.set(), NOW).map(|_| ())
     }

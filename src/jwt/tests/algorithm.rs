@@ -35,6 +35,10 @@ fn signature_of(token: &str) -> &str {
     token.rsplit('.').next().unwrap()
 }
 
+fn decoded_header(token: &str) -> Value {
+    serde_json::from_slice(&unbase64(token.split('.').next().unwrap())).unwrap()
+}
+
 #[test]
 fn j01_j02_none_by_any_name_with_or_without_a_signature() {
     let rsa = &issuer().rsa;
@@ -62,7 +66,7 @@ fn j03_alg_is_exactly_the_configured_name() {
     run(&checks(), rows);
 }
 
-/// Whatever spelling of the public key serves as the secret, no HMAC algorithm can be configured, so none is ever tried.
+/// Whatever spelling of the public key serves as the secret: where keys are public, no HMAC is ever tried.
 #[test]
 fn j04_j05_a_public_key_is_never_a_secret() {
     let rsa = &issuer().rsa;
@@ -90,9 +94,14 @@ fn j04_j05_a_public_key_is_never_a_secret() {
             }
         }
     }
+    // Not even where the resource asks for HS256 and gets an issuer's public keys by mistake.
+    let unknown = rows.iter().filter(|(_, token, _)| decoded_header(token)["alg"] == "HS256");
+    let unknown = unknown.map(|(name, token, _)| (*name, token.clone(), Err(TokenError::UnknownKey))).collect();
+    run(&checks_for("HS256"), unknown);
     run(&checks(), rows);
-    assert_eq!(Algorithm::from_name("HS256"), None);
-    assert_eq!(Algorithm::from_name("none"), None);
+    for name in ["HS384", "HS512", "none"] {
+        assert_eq!(Algorithm::from_name(name), None);
+    }
 }
 
 #[test]

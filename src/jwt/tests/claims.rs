@@ -210,6 +210,44 @@ fn a_token_bound_to_a_key_is_refused() {
     run(&checks(), rows);
 }
 
+#[test]
+fn organizations_are_those_configured() {
+    let refused = Err(TokenError::Organization);
+    let checks = Checks { organizations: vec!["org_a".to_owned(), "org_b".to_owned()], ..checks() };
+    let mut rows = vec![
+        ("one", with(&json!({"org_id": "org_a"})), Ok(())),
+        ("the other", with(&json!({"org_id": "org_b"})), Ok(())),
+        ("absent", good(), refused),
+        ("by name only", with(&json!({"org_name": "org_a"})), refused),
+    ];
+    for text in ["null", "1", "true", "{}", r#"["org_a"]"#, "\"\"", r#""org_""#, r#""ORG_A""#, r#""org_a ""#, r#""org_a,org_b""#] {
+        rows.push(("another", with_text("org_id", text), refused));
+    }
+    run(&checks, rows);
+    run(&super::checks(), vec![("none configured", with(&json!({"org_id": "org_c"})), Ok(()))]);
+}
+
+#[test]
+fn a_lifetime_is_counted_from_iat_to_exp() {
+    let refused = Err(TokenError::Lifetime);
+    let checks = Checks { max_token_lifetime: Some(at(600)), ..checks() };
+    let lives = |seconds: u64| with(&json!({"iat": now() - 60, "exp": now() - 60 + seconds}));
+    let fraction =
+        claims_text("exp", &format!("{}.5", now() + 600)).replace(&format!("\"iat\":{}", now()), &format!("\"iat\":{}.0", now()));
+    let rows = vec![
+        ("as long as allowed", lives(600), Ok(())),
+        ("a second longer", lives(601), refused),
+        ("a fraction longer", issuer().rsa.compact(issuer().rsa.header().to_string(), fraction), refused),
+        ("a day", good(), refused),
+        ("since when, it does not say", with(&json!({"iat": null, "exp": now() + 60})), refused),
+        ("nbf does not stand for iat", with(&json!({"iat": null, "nbf": now(), "exp": now() + 60})), refused),
+        ("iat 1970", with(&json!({"iat": 0, "exp": now() + 60})), refused),
+        ("iat after exp, within the leeway", with(&json!({"iat": now() + 4, "exp": now() + 2})), Ok(())),
+        ("iat ahead", with(&json!({"iat": now() + 500, "exp": now() + 600})), Err(TokenError::NotYetValid)),
+    ];
+    run(&checks, rows);
+}
+
 /// J84: nothing is optional here. Each cheap check decides before the key and the signature are looked at.
 #[test]
 fn cheap_checks_come_before_the_key_and_the_signature_last() {

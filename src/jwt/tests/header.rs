@@ -74,6 +74,19 @@ fn j25_j26_j27_types_of_access_tokens_only() {
 }
 
 #[test]
+fn j27_where_at_jwt_is_required_nothing_else_will_do() {
+    let checks = Checks { require_at_jwt: true, ..checks() };
+    let mut rows = vec![("absent", header(&json!({"typ": null})), Err(TokenError::Type))];
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt"] {
+        rows.push((typ, header(&json!({ "typ": typ })), Ok(())));
+    }
+    for typ in ["JWT", "jwt", "application/jwt", "at+jwt ", "logout+jwt"] {
+        rows.push((typ, header(&json!({ "typ": typ })), Err(TokenError::Type)));
+    }
+    run(&checks, rows);
+}
+
+#[test]
 fn j28_j29_j30_the_header_is_one_strict_json_object() {
     let refused = Err(TokenError::Header);
     let usual = issuer().rsa.header().to_string();

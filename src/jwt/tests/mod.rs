@@ -1,17 +1,20 @@
 //! The corpus: what must be refused, and what must not. Names such as J21 are the project's requirement numbers.
 
 mod algorithm;
+mod cache;
 mod claims;
 mod header;
 mod json;
 mod keys;
 mod padding;
 mod properties;
+mod secret;
 mod structure;
 #[path = "../../../tests/support/tokens.rs"]
 mod support;
+mod wycheproof;
 
-use super::{Algorithm, AudienceMatch, Checks, KeySet, TokenError};
+use super::{Algorithm, AudienceMatch, Checks, KeySet, SecretError, TokenError};
 use serde_json::{Value, json};
 use std::{sync::OnceLock, time::Duration};
 use support::{Signer, auth0_claims, jwks, merge};
@@ -73,6 +76,7 @@ fn checks_for(algorithm: &str) -> Checks {
         audience: vec![AUDIENCE.to_owned()],
         audience_match: AudienceMatch::Any,
         leeway: Duration::from_secs(LEEWAY),
+        ..Checks::default()
     }
 }
 
@@ -140,7 +144,7 @@ fn oracle(document: &str, checks: &Checks, token: &str) -> Result<Value, String>
 #[test]
 fn a_good_token_of_every_algorithm_passes() {
     let issuer = issuer();
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()) {
         let name = algorithm.as_str();
         let signer = match name {
             "ES256" => issuer.ec.clone(),
@@ -157,5 +161,8 @@ fn a_verified_token_gives_its_claims() {
     let claims = checks().verify(&good(), &set(&jwks([&issuer().rsa])), at(now())).unwrap();
     assert_eq!(claims.subject(), Some("AbCdEf0123456789@clients"));
     assert_eq!(claims.expires(), at(now() + 86_400));
-    assert_eq!(Value::Object(claims.values), self::claims());
+    for (name, value) in self::claims().as_object().unwrap() {
+        assert_eq!(claims.member(name), Some(value));
+    }
+    assert_eq!(claims.member("nbf"), None);
 }

@@ -143,6 +143,42 @@ proptest! {
         }
     }
 
+    /// The same for claims that were cut and pasted at random and then signed well.
+    #[test]
+    fn nothing_passes_that_jsonwebtoken_refuses_whatever_was_signed(
+        algorithm in prop::sample::select(vec!["EdDSA", "ES256"]),
+        claims in any_claims(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..3, r#"[\[\]{}:,"\\ 0-9a-e.-]{0,3}"#), 0..3),
+    ) {
+        let mut payload = claims.to_string();
+        for (place, length, text) in edits {
+            let place = place.index(payload.len());
+            payload.replace_range(place..(place + length).min(payload.len()), &text);
+        }
+        let signer = if algorithm == "EdDSA" { &issuer().ed } else { &issuer().ec };
+        let token = signer.compact(signer.header().to_string(), &payload);
+        let (document, checks) = (jwks([signer]), checks_for(algorithm));
+        if let Ok(claims) = checks.verify(&token, &set(&document), at(now())) {
+            let theirs = oracle(&document, &checks, &token);
+            prop_assert!(theirs.is_ok(), "{theirs:?}: {payload}");
+            prop_assert_eq!(Value::Object(claims.values().clone()), theirs.unwrap());
+        }
+    }
+
+    /// A key set serves what it says of itself, under any mixture of good keys.
+    #[test]
+    fn a_key_set_serves_exactly_the_keys_it_names(present in prop::collection::vec(any::<bool>(), 5), order in any::<prop::sample::Index>()) {
+        let mut signers: Vec<_> = issuer().signers().into_iter().zip(&present).filter(|(_, present)| **present).map(|(signer, _)| signer).collect();
+        prop_assume!(!signers.is_empty());
+        let first = order.index(signers.len());
+        signers.rotate_left(first);
+        let keys = set(&jwks(signers.iter().copied()));
+        for (signer, present) in issuer().signers().into_iter().zip(present) {
+            let verdict = checks_for(signer.algorithm).verify(&signer.mint(&claims()), &keys, at(now())).map(drop);
+            prop_assert_eq!(verdict, if present { Ok(()) } else { Err(TokenError::UnknownKey) });
+        }
+    }
+
     /// The rules again, one by one, written without the verifier.
     #[test]
     fn accepts_exactly_what_the_rules_say(claims in any_claims()) {
