@@ -20,7 +20,7 @@ use crate::{
     jwt::{Claims, KeySet, TokenError},
     routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, sync::Arc};
 
@@ -95,7 +95,8 @@ async fn serve(
     let permit = authorise(worker, serve, &mut parts, &authority).await?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
-    let request = upstream_request(worker, peer, parts, body, &authority, uri);
+    let verified = matches!(permit, Authorised::Token(..)).then_some(&serve.credentials.header);
+    let request = upstream_request(worker, peer, parts, body, Asked { authority: &authority, uri, verified });
     let request = match permit {
         Authorised::Public(permit) => (permit, request),
         Authorised::Token(permit, policy, claims) => (permit, with_identity(request, policy, &claims)?),
@@ -109,6 +110,14 @@ async fn serve(
 
 enum Authorised<'a> {
     Public(Permit),
+/// What the backend is asked for.
+struct Asked<'a> {
+    authority: &'a str,
+    uri: Uri,
+    /// The header that held the token, or could have.
+    verified: Option<&'a HeaderName>,
+}
+
     Token(Permit, &'a TokenPolicy, Box<Claims>),
 }
 
@@ -157,10 +166,11 @@ async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Cl
     verified.map_err(Rejection::InvalidToken)
 }
 
-fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, authority: &str, uri: Uri) -> Request<Upload> {
+fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
+    let Asked { authority, uri, verified } = asked;
     let settings = &worker.gateway.settings;
     let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING) && !http_body::Body::is_end_stream(&body);
-    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()));
+    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()), verified);
     if chunked {
         // Else the client library takes a GET's body for none.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
