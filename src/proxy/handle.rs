@@ -18,7 +18,8 @@ use crate::{
     authz::Permit,
     jwks::Keys,
     jwt::{Claims, KeySet, TokenError},
-    routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
+    routing::{Access, CanonicalPath, Found, Plan, Rewrite, Route, Serve, TokenPolicy, Upstream},
+    telemetry,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;

@@ -307,3 +307,33 @@ async fn p53_continue_is_said_after_authorisation_alone() {
     assert_eq!(allowed.answer(false).await.status, 200);
     origin.until("the body", |all| all.iter().any(|one| one.bytes.ends_with(b"hello"))).await;
 }
+/// The library leaves a connection that asks for an upgrade to its caller, who must end it as gently.
+#[tokio::test]
+async fn p15_a_refusal_survives_a_client_that_asks_for_an_upgrade() {
+    let (gateway, _origin) = world().await;
+    let body = vec![b'a'; 4 << 20];
+    for round in 0..10 {
+        let mut client = gateway.client().await;
+        let head = "POST /api HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n";
+        client.send(format!("{head}Content-Length: {}\r\n\r\n", body.len())).await;
+        for _ in 0..4 {
+            client.stream.write_all(&body[..1 << 18]).await.expect("the connection takes what we send, and forgets it");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let answer = client.answer(false).await;
+        assert_eq!((answer.status, answer.closes()), (401, true), "{round}");
+        assert!(client.is_closed().await);
+    }
+}
+
+#[tokio::test]
+async fn k27_a_long_method_or_path_makes_no_long_log_line() {
+    let (gateway, origin) = world().await;
+    let request = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+    assert_refused("P44 a method of 60 KB", &gateway, &origin, request(&"M".repeat(60_000), "/open").as_bytes(), &[400]).await;
+    assert!(gateway.logged("400 method").await.len() < 512);
+    assert!(gateway.raw(request("GET", &format!("/api/{}", "%C3%A9".repeat(2000)))).await.contains(" 401 "));
+    let line = gateway.logged(" 401 ").await;
+    assert!(line.len() < 2500 && line.contains("%C3%A9"), "{line}");
+}
+
