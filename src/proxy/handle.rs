@@ -62,7 +62,7 @@ pub(super) async fn handle(
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
-    if worker.is_draining() {
+    if worker.is_draining() || activity.ambiguous.is_lost() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| ResponseBody { body, record })

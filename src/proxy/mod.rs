@@ -18,6 +18,7 @@ mod handle;
 mod headers;
 mod heads;
 mod identity;
+mod line;
 mod listen;
 mod pool;
 mod record;
