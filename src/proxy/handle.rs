@@ -78,7 +78,7 @@ async fn serve(
     // 1. One reading of what is asked for, or none: everything below decides on it, and it alone is forwarded.
     let target = Target::read(&parts)?;
     target.host.as_str().clone_into(&mut record.host);
-    target.path.as_str().clone_into(&mut record.path);
+    record.path = telemetry::cut(target.path.as_sent(), telemetry::MAX_PATH).to_owned();
     // 2. The route. Final: nothing below looks for another.
     let Some(route) = find(worker, &parts.method, &target)? else {
         record.served(StatusCode::OK, "health");
@@ -126,7 +126,14 @@ struct Asked<'a> {
 fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<Arc<Route>>, Rejection> {
     let table = worker.gateway.live.table.load();
     let snapshot = table.as_ref().as_ref().ok_or(Rejection::NotReady)?;
-    match snapshot.find(&target.host, &target.path, method) {
+    let found = snapshot.find(&target.host, &target.path, method);
+    // Reserved characters: some backends decode them, some do not, and the decision must hold for both.
+    if let Some(undecoded) = target.path.undecoded()
+        && !is_same(&found, &snapshot.find(&target.host, &undecoded, method))
+    {
+        return Err(Rejection::BadRequest("escapes"));
+    }
+    match found {
         Found::Route(route) => Ok(Some(Arc::clone(route))),
         Found::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed(allow.clone())),
         Found::Ambiguous => Err(Rejection::BadRequest("parameters")),
@@ -136,6 +143,14 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
 }
 
 async fn authorise<'a>(worker: &Worker, serve: &'a Serve, parts: &mut Parts, authority: &str) -> Result<Authorised<'a>, Rejection> {
+fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
+    match (one, other) {
+        (Found::Route(one), Found::Route(other)) => Arc::ptr_eq(one, other),
+        (Found::MethodNotAllowed(one), Found::MethodNotAllowed(other)) => one == other,
+        (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
     let policy = match &serve.access {
         Access::Public(public) => {
             credentials::remove_on_public(&serve.credentials, &mut parts.headers);
@@ -203,13 +218,24 @@ fn authority(target: &Target<'_>) -> String {
 
 /// The canonical path (rewritten when the rule says so) and the query as it came.
 fn upstream_uri(upstream: &Upstream, path: &CanonicalPath<'_>, query: Option<&str>) -> Result<Uri, Rejection> {
-    let rewritten = upstream.rewrite.as_ref().map(|rewrite| rewrite.apply(path.as_str()));
-    let path = rewritten.as_deref().unwrap_or(path.as_str());
+    let rewritten = upstream.rewrite.as_ref().map(|rewrite| rewritten(rewrite, path));
+    let path = rewritten.as_deref().unwrap_or(path.as_sent());
     let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Rejection::BadRequest("query"))
 }
 
 fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {
+/// A prefix was matched in the form that is routed on, and is replaced in the one that is sent.
+fn rewritten(rewrite: &Rewrite, path: &CanonicalPath<'_>) -> String {
+    match rewrite {
+        Rewrite::Replace(with) => with.to_string(),
+        Rewrite::ReplacePrefix { matched, with } => {
+            let matched = path.sent_length(*matched);
+            Rewrite::ReplacePrefix { matched, with: Arc::clone(with) }.apply(path.as_sent())
+        }
+    }
+}
+
     let readable = matches!(*method, Method::GET | Method::HEAD);
     readable && worker.gateway.settings.health_path.as_deref() == Some(path.as_str())
 }
