@@ -65,6 +65,7 @@ pub(super) async fn handle(
     if worker.is_draining() || activity.ambiguous.is_lost() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    activity.answer_began();
     response.map(|body| ResponseBody { body, record })
 }
 
