@@ -314,26 +314,6 @@ async fn p15_a_refusal_survives_a_client_that_is_still_sending() {
     assert_eq!(origin.text(), "");
 }
 
-#[tokio::test]
-async fn p53_continue_is_said_after_authorisation_alone() {
-    let (gateway, origin) = world().await;
-    let expecting = |headers: &str| {
-        format!("POST /api HTTP/1.1\r\nHost: api.example.com\r\n{headers}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-    };
-    let mut refused = gateway.client().await;
-    refused.send(expecting("Authorization: Bearer x\r\n")).await;
-    let answer = refused.answer(false).await;
-    assert_eq!((answer.status, answer.closes()), (401, true), "no 100 before it");
-    assert!(refused.is_closed_within(PATIENCE).await);
-    assert_eq!(origin.connections(), 0);
-
-    let mut allowed = gateway.client().await;
-    allowed.send(expecting(&format!("Authorization: {}\r\n", bearer()))).await;
-    assert_eq!(allowed.answer_head().await.status, 100);
-    allowed.send("hello").await;
-    assert_eq!(allowed.answer(false).await.status, 200);
-    origin.until("the body", |all| all.iter().any(|one| one.bytes.ends_with(b"hello"))).await;
-}
 /// The library leaves a connection that asks for an upgrade to its caller, who must end it as gently.
 #[tokio::test]
 async fn p15_a_refusal_survives_a_client_that_asks_for_an_upgrade() {
@@ -364,3 +344,23 @@ async fn k27_a_long_method_or_path_makes_no_long_log_line() {
     assert!(line.len() < 2500 && line.contains("%C3%A9"), "{line}");
 }
 
+#[tokio::test]
+async fn p53_continue_is_said_after_authorisation_alone() {
+    let (gateway, origin) = world().await;
+    let expecting = |headers: &str| {
+        format!("POST /api HTTP/1.1\r\nHost: api.example.com\r\n{headers}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    };
+    let mut refused = gateway.client().await;
+    refused.send(expecting("Authorization: Bearer x\r\n")).await;
+    let answer = refused.answer(false).await;
+    assert_eq!((answer.status, answer.closes()), (401, true), "no 100 before it");
+    assert!(refused.is_closed_within(PATIENCE).await);
+    assert_eq!(origin.connections(), 0);
+
+    let mut allowed = gateway.client().await;
+    allowed.send(expecting(&format!("Authorization: {}\r\n", bearer()))).await;
+    assert_eq!(allowed.answer_head().await.status, 100);
+    allowed.send("hello").await;
+    assert_eq!(allowed.answer(false).await.status, 200);
+    origin.until("the body", |all| all.iter().any(|one| one.bytes.ends_with(b"hello"))).await;
+}
