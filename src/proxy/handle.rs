@@ -110,8 +110,6 @@ async fn serve(
     Ok(response)
 }
 
-enum Authorised<'a> {
-    Public(Permit),
 /// What the backend is asked for.
 struct Asked<'a> {
     authority: &'a str,
@@ -120,6 +118,8 @@ struct Asked<'a> {
     verified: Option<&'a HeaderName>,
 }
 
+enum Authorised<'a> {
+    Public(Permit),
     Token(Permit, &'a TokenPolicy, Box<Claims>),
 }
 
@@ -143,7 +143,6 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
     }
 }
 
-async fn authorise<'a>(worker: &Worker, serve: &'a Serve, parts: &mut Parts, authority: &str) -> Result<Authorised<'a>, Rejection> {
 fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
     match (one, other) {
         (Found::Route(one), Found::Route(other)) => Arc::ptr_eq(one, other),
@@ -152,6 +151,7 @@ fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
     }
 }
 
+async fn authorise<'a>(worker: &Worker, serve: &'a Serve, parts: &mut Parts, authority: &str) -> Result<Authorised<'a>, Rejection> {
     let policy = match &serve.access {
         Access::Public(public) => {
             credentials::remove_on_public(&serve.credentials, &mut parts.headers);
@@ -225,7 +225,6 @@ fn upstream_uri(upstream: &Upstream, path: &CanonicalPath<'_>, query: Option<&st
     PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Rejection::BadRequest("query"))
 }
 
-fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {
 /// A prefix was matched in the form that is routed on, and is replaced in the one that is sent.
 fn rewritten(rewrite: &Rewrite, path: &CanonicalPath<'_>) -> String {
     match rewrite {
@@ -237,6 +236,7 @@ fn rewritten(rewrite: &Rewrite, path: &CanonicalPath<'_>) -> String {
     }
 }
 
+fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {
     let readable = matches!(*method, Method::GET | Method::HEAD);
     readable && worker.gateway.settings.health_path.as_deref() == Some(path.as_str())
 }
