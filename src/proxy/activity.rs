@@ -3,7 +3,7 @@
 use super::{Timeouts, heads::Ambiguous};
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 use tokio::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ pub(super) struct Activity {
     stalled: AtomicU64,
     /// Since when the client is waited for to send more of a body; 0: it is not.
     awaited: AtomicU64,
+    /// Bodies that still come.
+    uploads: AtomicUsize,
     /// An answer broke off: the connection must not end as though it were whole.
     broken: AtomicBool,
     pub(super) ambiguous: Ambiguous,
@@ -27,7 +29,12 @@ const GRACE: Duration = Duration::from_millis(500);
 
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
+/// From the request's head to the answer's.
 const BUSY: u8 = 2;
+/// The answer's body.
+const ANSWER: u8 = 3;
+/// What is left of the request's body when the answer has ended.
+const UPLOAD: u8 = 4;
 
 // === impl Activity ===
 
@@ -40,6 +47,7 @@ impl Activity {
             since: zero(),
             stalled: zero(),
             awaited: zero(),
+            uploads: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             ambiguous: Ambiguous::default(),
         })
@@ -49,8 +57,24 @@ impl Activity {
         self.enter(BUSY);
     }
 
+    pub(super) fn answer_began(&self) {
+        self.enter(ANSWER);
+    }
+
     pub(super) fn request_ended(&self) {
-        self.enter(IDLE);
+        let left = self.uploads.load(Relaxed) > 0;
+        self.enter(if left { UPLOAD } else { IDLE });
+    }
+
+    pub(super) fn upload_began(&self) {
+        self.uploads.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn upload_ended(&self) {
+        let last = self.uploads.fetch_sub(1, Relaxed) == 1;
+        if last && self.phase.load(Relaxed) == UPLOAD {
+            self.enter(IDLE);
+        }
     }
 
     /// Returns when the connection has used up its patience.
@@ -93,6 +117,7 @@ impl Activity {
         let phase = match self.phase.load(Relaxed) {
             IDLE => at(self.since.load(Relaxed), limits.idle),
             HEAD => at(self.since.load(Relaxed), limits.header),
+            ANSWER | UPLOAD => at(self.since.load(Relaxed), limits.body_idle),
             // A request has its own limits.
             _ => Instant::now() + limits.idle,
         };
@@ -107,13 +132,24 @@ impl Activity {
     }
 
     pub(super) fn read_some(&self) {
-        if self.phase.load(Relaxed) == IDLE {
-            self.enter(HEAD);
+        match self.phase.load(Relaxed) {
+            IDLE => self.enter(HEAD),
+            _ => self.moved(),
         }
     }
 
     pub(super) fn wrote(&self, blocked: bool) {
         self.mark(&self.stalled, blocked);
+        if !blocked {
+            self.moved();
+        }
+    }
+
+    /// A byte of a body came or went.
+    fn moved(&self) {
+        if matches!(self.phase.load(Relaxed), ANSWER | UPLOAD) {
+            self.since.store(self.elapsed(), Relaxed);
+        }
     }
 
     /// Remembers since when something is so.
@@ -143,6 +179,7 @@ mod tests {
         write_stall: Duration::from_secs(30),
         connect: Duration::from_secs(5),
         upstream_idle: Duration::from_secs(20),
+        body_idle: Duration::from_secs(100),
     };
 
     async fn expires_after(activity: &Activity) -> Option<u64> {
@@ -168,6 +205,37 @@ mod tests {
         silent.request_began();
         silent.awaits_body(true);
         assert_eq!(expires_after(&silent).await, Some(20), "a client that sends nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p56_an_answer_without_a_byte_for_too_long_is_given_up() {
+        let activity = Activity::new();
+        activity.request_began();
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+        activity.answer_began();
+        let alive = Arc::clone(&activity);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(70)).await;
+            alive.wrote(false);
+        });
+        assert_eq!(expires_after(&activity).await, Some(170));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p56_a_body_outlives_its_answer() {
+        let activity = Activity::new();
+        activity.request_began();
+        activity.upload_began();
+        activity.answer_began();
+        activity.request_ended();
+        activity.read_some();
+        assert_eq!(expires_after(&activity).await, Some(100), "no head has begun");
+        activity.read_some();
+        activity.awaits_body(true);
+        assert_eq!(expires_after(&activity).await, Some(20), "a stall is a stall");
+        activity.awaits_body(false);
+        activity.upload_ended();
+        assert_eq!(expires_after(&activity).await, Some(60), "idle again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,10 @@ use super::{
     upload::{Upload, Wait},
 };
 use crate::{authz::Permit, routing::Upstream};
-use http::{Method, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
 use hyper::body::Incoming;
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
@@ -56,6 +59,13 @@ pub(super) async fn forward(
     Ok(response.map(|body| AnswerBody::upstream(body, lease)))
 }
 
+/// One line of digits, or none: the library looks at it only where a body follows.
+fn length_is_clear(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    lengths.next().is_none_or(is_number) && lengths.next().is_none()
+}
+
 /// What the library lets pass but nobody can read in one way only (requirements F).
 fn check_response(response: &Response<Incoming>) -> Result<(), Rejection> {
     let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
@@ -67,7 +77,7 @@ fn check_response(response: &Response<Incoming>) -> Result<(), Rejection> {
     match response.status() {
         // P50: nobody asked for it.
         StatusCode::SWITCHING_PROTOCOLS => Err(Rejection::Upstream("unsolicited_101")),
-        status if status.as_u16() < 600 && coding_is_clear => Ok(()),
+        status if status.as_u16() < 600 && coding_is_clear && length_is_clear(response.headers()) => Ok(()),
         _ => Err(Rejection::Upstream("invalid_response")),
     }
 }

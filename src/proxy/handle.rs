@@ -18,9 +18,10 @@ use crate::{
     authz::Permit,
     jwks::Keys,
     jwt::{Claims, KeySet, TokenError},
-    routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy, Upstream},
+    routing::{Access, CanonicalPath, Found, Plan, Rewrite, Route, Serve, TokenPolicy, Upstream},
+    telemetry,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, sync::Arc};
 
@@ -61,9 +62,10 @@ pub(super) async fn handle(
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
-    if worker.is_draining() {
+    if worker.is_draining() || activity.ambiguous.is_lost() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    activity.answer_began();
     response.map(|body| ResponseBody { body, record })
 }
 
@@ -77,7 +79,7 @@ async fn serve(
     // 1. One reading of what is asked for, or none: everything below decides on it, and it alone is forwarded.
     let target = Target::read(&parts)?;
     target.host.as_str().clone_into(&mut record.host);
-    target.path.as_str().clone_into(&mut record.path);
+    record.path = telemetry::cut(target.path.as_sent(), telemetry::MAX_PATH).to_owned();
     // 2. The route. Final: nothing below looks for another.
     let Some(route) = find(worker, &parts.method, &target)? else {
         record.served(StatusCode::OK, "health");
@@ -95,7 +97,8 @@ async fn serve(
     let permit = authorise(worker, serve, &mut parts, &authority).await?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
-    let request = upstream_request(worker, peer, parts, body, &authority, uri);
+    let verified = matches!(permit, Authorised::Token(..)).then_some(&serve.credentials.header);
+    let request = upstream_request(worker, peer, parts, body, Asked { authority: &authority, uri, verified });
     let request = match permit {
         Authorised::Public(permit) => (permit, request),
         Authorised::Token(permit, policy, claims) => (permit, with_identity(request, policy, &claims)?),
@@ -107,6 +110,14 @@ async fn serve(
     Ok(response)
 }
 
+/// What the backend is asked for.
+struct Asked<'a> {
+    authority: &'a str,
+    uri: Uri,
+    /// The header that held the token, or could have.
+    verified: Option<&'a HeaderName>,
+}
+
 enum Authorised<'a> {
     Public(Permit),
     Token(Permit, &'a TokenPolicy, Box<Claims>),
@@ -116,12 +127,27 @@ enum Authorised<'a> {
 fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<Arc<Route>>, Rejection> {
     let table = worker.gateway.live.table.load();
     let snapshot = table.as_ref().as_ref().ok_or(Rejection::NotReady)?;
-    match snapshot.find(&target.host, &target.path, method) {
+    let found = snapshot.find(&target.host, &target.path, method);
+    // Reserved characters: some backends decode them, some do not, and the decision must hold for both.
+    if let Some(undecoded) = target.path.undecoded()
+        && !is_same(&found, &snapshot.find(&target.host, &undecoded, method))
+    {
+        return Err(Rejection::BadRequest("escapes"));
+    }
+    match found {
         Found::Route(route) => Ok(Some(Arc::clone(route))),
         Found::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed(allow.clone())),
         Found::Ambiguous => Err(Rejection::BadRequest("parameters")),
         Found::NoRoute if is_health(worker, method, &target.path) => Ok(None),
         Found::NoRoute => Err(Rejection::NoRoute),
+    }
+}
+
+fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
+    match (one, other) {
+        (Found::Route(one), Found::Route(other)) => Arc::ptr_eq(one, other),
+        (Found::MethodNotAllowed(one), Found::MethodNotAllowed(other)) => one == other,
+        (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
     }
 }
 
@@ -157,10 +183,11 @@ async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Cl
     verified.map_err(Rejection::InvalidToken)
 }
 
-fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, authority: &str, uri: Uri) -> Request<Upload> {
+fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
+    let Asked { authority, uri, verified } = asked;
     let settings = &worker.gateway.settings;
     let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING) && !http_body::Body::is_end_stream(&body);
-    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()));
+    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()), verified);
     if chunked {
         // Else the client library takes a GET's body for none.
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -192,10 +219,21 @@ fn authority(target: &Target<'_>) -> String {
 
 /// The canonical path (rewritten when the rule says so) and the query as it came.
 fn upstream_uri(upstream: &Upstream, path: &CanonicalPath<'_>, query: Option<&str>) -> Result<Uri, Rejection> {
-    let rewritten = upstream.rewrite.as_ref().map(|rewrite| rewrite.apply(path.as_str()));
-    let path = rewritten.as_deref().unwrap_or(path.as_str());
+    let rewritten = upstream.rewrite.as_ref().map(|rewrite| rewritten(rewrite, path));
+    let path = rewritten.as_deref().unwrap_or(path.as_sent());
     let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Rejection::BadRequest("query"))
+}
+
+/// A prefix was matched in the form that is routed on, and is replaced in the one that is sent.
+fn rewritten(rewrite: &Rewrite, path: &CanonicalPath<'_>) -> String {
+    match rewrite {
+        Rewrite::Replace(with) => with.to_string(),
+        Rewrite::ReplacePrefix { matched, with } => {
+            let matched = path.sent_length(*matched);
+            Rewrite::ReplacePrefix { matched, with: Arc::clone(with) }.apply(path.as_sent())
+        }
+    }
 }
 
 fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {

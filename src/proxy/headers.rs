@@ -27,23 +27,17 @@ static HOP_BY_HOP: [HeaderName; 9] = [
 /// know it under the same id.
 static UNREMOVABLE: [HeaderName; 6] = [AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, VIA, X_REQUEST_ID];
 
-/// Where a request came from, as proxies tell it. A client's own word is dropped (P55).
-static FORWARDING: [HeaderName; 8] = [
-    FORWARDED,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-real-ip"),
-];
+/// Where and from whom a request came, as proxies tell it, beside all of `X-Forwarded-*`. A client's own word is dropped (P55).
+static FORWARDING: [&str; 5] = ["forwarded", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-real-ip"];
 
-/// What some backends and proxies take for the request's path or method: never read here, never passed on (J110).
-static OVERRIDES: [HeaderName; 6] = [
+/// What some backends and proxies take for the request's path or method: never read here, never passed on (P43, J110).
+static OVERRIDES: [HeaderName; 9] = [
     HeaderName::from_static("x-envoy-original-path"),
     HeaderName::from_static("x-forwarded-prefix"),
     HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
     HeaderName::from_static("x-original-uri"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
@@ -54,13 +48,13 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Removes from a client's request what must not reach a backend in any spelling. Done before anything of ours is set, so that
-/// a client's `Connection` line can never remove what the gateway says (J107).
-pub(super) fn clean_request(headers: &mut HeaderMap, trusted: bool) {
-    remove_listed(headers);
+/// Removes from a client's request what must not reach a backend in any spelling, and keeps `verified`, the header that held the
+/// token. Done before anything of ours is set, so that a client's `Connection` line can never remove what the gateway says (J107).
+pub(super) fn clean_request(headers: &mut HeaderMap, trusted: bool, verified: Option<&HeaderName>) {
+    remove_listed(headers, verified);
     HOP_BY_HOP.iter().chain(&OVERRIDES).for_each(|name| drop(headers.remove(name)));
     if !trusted {
-        FORWARDING.iter().for_each(|name| drop(headers.remove(name)));
+        remove_where(headers, |name| is_forwarding(name.as_str()));
     }
     remove_look_alikes(headers);
 }
@@ -71,7 +65,7 @@ pub(super) fn clean_response(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    remove_listed(headers);
+    remove_listed(headers, None);
     HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
     headers.remove(PROXY_AUTHENTICATE);
 }
@@ -132,27 +126,32 @@ impl ClientAddress {
 }
 
 /// The headers that `Connection` names, except what would change the request's meaning.
-fn remove_listed(headers: &mut HeaderMap) {
+fn remove_listed(headers: &mut HeaderMap, verified: Option<&HeaderName>) {
     if !headers.contains_key(CONNECTION) {
         return;
     }
     let lines: Vec<_> = headers.get_all(CONNECTION).iter().cloned().collect();
     let names = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     let names = names.filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    names.filter(|name| !is_unremovable(name)).for_each(|name| drop(headers.remove(name)));
+    names.filter(|name| !is_unremovable(name) && Some(name) != verified).for_each(|name| drop(headers.remove(name)));
 }
 
 fn is_unremovable(name: &HeaderName) -> bool {
-    UNREMOVABLE.contains(name) || FORWARDING.contains(name)
+    UNREMOVABLE.contains(name) || is_forwarding(name.as_str())
+}
+
+/// `name` is spelled with dashes.
+fn is_forwarding(name: &str) -> bool {
+    name.starts_with("x-forwarded") || FORWARDING.contains(&name)
 }
 
 /// `X_Forwarded_For` is `X-Forwarded-For` to a CGI-like backend (J106): what folds to a protected name goes.
 fn remove_look_alikes(headers: &mut HeaderMap) {
-    let protected = |name: &HeaderName| {
-        let all = || HOP_BY_HOP.iter().chain(&UNREMOVABLE).chain(&FORWARDING).chain(&OVERRIDES);
-        name.as_str().contains('_') && all().any(|known| name.as_str().replace('_', "-") == known.as_str())
-    };
-    remove_where(headers, protected);
+    let known = |name: &str| HOP_BY_HOP.iter().chain(&UNREMOVABLE).chain(&OVERRIDES).any(|known| name == known.as_str());
+    remove_where(headers, |name| {
+        let folded = name.as_str().contains('_').then(|| name.as_str().replace('_', "-"));
+        folded.is_some_and(|name| known(&name) || is_forwarding(&name))
+    });
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {

@@ -4,7 +4,8 @@
 //! Only heads are looked at, so the follower skips bodies by the same framing. It decides nothing else: a request that the
 //! library refuses ends the connection, whatever this says.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::line::Line;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Which request of the connection was framed in two ways; the connection serves none after it.
 #[derive(Debug, Default)]
@@ -12,6 +13,9 @@ pub(super) struct Ambiguous {
     /// Counted from 1; 0: none.
     request: AtomicU64,
     begun: AtomicU64,
+    /// Requests that can be told apart, while `lost`.
+    clear: AtomicU64,
+    lost: AtomicBool,
 }
 
 /// Where the next byte belongs.
@@ -34,11 +38,9 @@ enum Part {
     DataEnd,
     Size,
     Trailers,
+    /// Something that the library refuses: it reads no request after it, and neither does the follower.
+    Lost,
 }
-
-/// The beginning of the line being read: long enough to know it by.
-#[derive(Debug, Default)]
-struct Line(Vec<u8>);
 
 #[derive(Debug, Default)]
 struct Head {
@@ -48,16 +50,18 @@ struct Head {
     coded: bool,
 }
 
-/// `Transfer-Encoding:` is 18 bytes, a length has 20 digits at most.
-const KEPT: usize = 64;
-
 // === impl Ambiguous ===
 
 impl Ambiguous {
-    /// Called once for each request, in order: whether it is the one.
+    /// Called once for each request, in order: whether it is the one, or one that cannot be told.
     pub(super) fn next_is(&self) -> bool {
         let number = self.begun.fetch_add(1, Relaxed) + 1;
-        self.request.load(Relaxed) == number
+        self.request.load(Relaxed) == number || self.is_lost() && number > self.clear.load(Relaxed)
+    }
+
+    /// Whether requests are no longer told apart: the connection may serve what it has begun, and nothing after it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed)
     }
 }
 
@@ -71,8 +75,14 @@ impl Follower {
                 Part::Body(left) => self.skip(bytes, left, Part::Body, Part::Head),
                 Part::Data(left) => self.skip(bytes, left, Part::Data, Part::DataEnd),
                 Part::Head | Part::DataEnd | Part::Size | Part::Trailers => self.read_line(bytes, ambiguous),
+                Part::Lost => return self.lose(ambiguous),
             };
         }
+    }
+
+    fn lose(&self, ambiguous: &Ambiguous) {
+        ambiguous.clear.store(self.heads, Relaxed);
+        ambiguous.lost.store(true, Relaxed);
     }
 
     fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, same: fn(u64) -> Part, then: Part) -> &'a [u8] {
@@ -83,17 +93,23 @@ impl Follower {
     }
 
     fn read_line<'a>(&mut self, bytes: &'a [u8], ambiguous: &Ambiguous) -> &'a [u8] {
-        let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
-            self.line.push(bytes);
-            return &[];
-        };
-        let (line, rest) = bytes.split_at(end + 1);
-        self.line.push(line);
-        let line = std::mem::take(&mut self.line);
-        self.part = self.end_line(&line, ambiguous);
-        rest
+        let end = bytes.iter().position(|b| *b == b'\n');
+        let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        match self.part {
+            Part::Size => self.line.push_size(line),
+            _ => self.line.push_field(line),
+        }
+        if end.is_some() {
+            let line = std::mem::take(&mut self.line);
+            self.part = self.end_line(&line, ambiguous);
+        }
+        if matches!(self.part, Part::Lost) {
+            self.lose(ambiguous);
+        }
+        rest.get(1..).unwrap_or_default()
     }
 
+    /// In a body, unlike in a head, the library wants the whole of a line's end.
     fn end_line(&mut self, line: &Line, ambiguous: &Ambiguous) -> Part {
         match self.part {
             Part::Head if !line.is_empty() => {
@@ -103,13 +119,12 @@ impl Follower {
             // The library takes empty lines before a request for nothing, too.
             Part::Head if self.head.lines == 0 => Part::Head,
             Part::Head => self.end_head(ambiguous),
-            Part::Size => match line.chunk_size() {
-                0 => Part::Trailers,
-                size => Part::Data(size),
-            },
+            _ if !line.has_return() => Part::Lost,
+            Part::Size => line.number().map_or(Part::Lost, |size| if size == 0 { Part::Trailers } else { Part::Data(size) }),
             Part::Trailers if line.is_empty() => Part::Head,
             Part::Trailers => Part::Trailers,
-            Part::DataEnd | Part::Body(_) | Part::Data(_) => Part::Size,
+            Part::DataEnd if line.is_empty() => Part::Size,
+            Part::DataEnd | Part::Body(_) | Part::Data(_) | Part::Lost => Part::Lost,
         }
     }
 
@@ -120,10 +135,11 @@ impl Follower {
             // The first counts: the library reads nothing behind it.
             let _ = ambiguous.request.compare_exchange(0, self.heads, Relaxed, Relaxed);
         }
-        match (head.coded, head.length) {
-            (true, _) => Part::Size,
-            (false, Some(length)) if length > 0 => Part::Body(length),
-            (false, _) => Part::Head,
+        match head {
+            Head { coded: true, .. } => Part::Size,
+            Head { sized: false, .. } | Head { length: Some(0), .. } => Part::Head,
+            Head { length: Some(length), .. } => Part::Body(length),
+            Head { length: None, .. } => Part::Lost,
         }
     }
 }
@@ -131,91 +147,16 @@ impl Follower {
 // === impl Head ===
 
 impl Head {
-    /// The library refuses folded lines, and spaces before a colon.
+    /// The library refuses folded lines, spaces before a colon, and lengths that differ.
     fn read(&mut self, line: &Line) {
         self.lines += 1;
-        self.coded |= line.value_of("transfer-encoding").is_some();
-        if let Some(value) = line.value_of("content-length") {
+        self.coded |= line.is_named("transfer-encoding");
+        if line.is_named("content-length") {
             self.sized = true;
-            self.length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+            self.length = line.number();
         }
-    }
-}
-
-// === impl Line ===
-
-impl Line {
-    fn push(&mut self, bytes: &[u8]) {
-        let room = KEPT.saturating_sub(self.0.len());
-        self.0.extend(bytes.iter().take(room));
-    }
-
-    /// Nothing but its end.
-    fn is_empty(&self) -> bool {
-        matches!(&*self.0, b"\n" | b"\r\n")
-    }
-
-    fn value_of(&self, name: &str) -> Option<&[u8]> {
-        let (own, value) = self.0.split_at_checked(name.len())?;
-        value.strip_prefix(b":").filter(|_| own.eq_ignore_ascii_case(name.as_bytes()))
-    }
-
-    /// What the library would read; it refuses what is no size.
-    fn chunk_size(&self) -> u64 {
-        let digits = self.0.iter().map_while(|b| char::from(*b).to_digit(16));
-        digits.fold(0_u64, |size, digit| size.saturating_mul(16).saturating_add(u64::from(digit)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The number of heads, and which of them was ambiguous.
-    fn follow(pieces: &[&[u8]]) -> (u64, u64) {
-        let (mut follower, ambiguous) = (Follower::default(), Ambiguous::default());
-        pieces.iter().for_each(|piece| follower.read(piece, &ambiguous));
-        (follower.heads, ambiguous.request.load(Relaxed))
-    }
-
-    const EVIL: &str = "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    const GOOD: [&str; 5] = [
-        "GET / HTTP/1.1\r\n\r\n",
-        "\r\n\nGET / HTTP/1.1\nHost: a\n\n",
-        "POST / HTTP/1.1\r\ncontent-LENGTH:  9 \r\n\r\n\r\n\r\n\r\n\r\n\n",
-        "POST / HTTP/1.1\r\nTransfer-encoding: chunked\r\n\r\n5;x\r\n\r\n\r\n\n\r\n2\r\n\n\n\r\n0\r\nContent-Length: 1\r\nTransfer-Encoding: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nX-Content-Length: 1\r\nTransfer_Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
-    ];
-
-    #[test]
-    fn requests_are_counted_over_any_body() {
-        for good in GOOD {
-            assert_eq!(follow(&[good.as_bytes()]), (1, 0), "{good:?}");
-            assert_eq!(follow(&[good.as_bytes(), EVIL.as_bytes(), EVIL.as_bytes()]), (3, 2), "{good:?}");
-        }
-    }
-
-    #[test]
-    fn the_marked_request_is_found_by_its_number() {
-        let ambiguous = Ambiguous::default();
-        Follower::default().read([GOOD[0], EVIL].concat().as_bytes(), &ambiguous);
-        assert_eq!([ambiguous.next_is(), ambiguous.next_is(), ambiguous.next_is()], [false, true, false]);
-    }
-
-    proptest! {
-        #[test]
-        fn how_the_bytes_are_cut_does_not_matter(order in proptest::collection::vec(0..GOOD.len(), 0..5), cut in 1_usize..40) {
-            let mut bytes: Vec<u8> = order.iter().flat_map(|n| GOOD[*n].bytes()).collect();
-            bytes.extend(EVIL.bytes());
-            let count = order.len() as u64 + 1;
-            prop_assert_eq!(follow(&bytes.chunks(cut).collect::<Vec<_>>()), (count, count));
-        }
-
-        #[test]
-        fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            follow(&[b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", &bytes]);
-            follow(&[&bytes]);
-        }
-    }
-}
+mod tests;

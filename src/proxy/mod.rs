@@ -18,6 +18,7 @@ mod handle;
 mod headers;
 mod heads;
 mod identity;
+mod line;
 mod listen;
 mod pool;
 mod record;
@@ -79,6 +80,9 @@ pub struct Timeouts {
     pub body_stall: Duration,
     /// A client that takes no byte of an answer.
     pub write_stall: Duration,
+    /// A body of which no byte comes or goes once the answer has begun, whosever fault it is: long polls and event streams
+    /// must live.
+    pub body_idle: Duration,
     /// To open a connection to a backend.
     pub connect: Duration,
     /// An upstream connection without a request.
@@ -88,7 +92,7 @@ pub struct Timeouts {
 impl Timeouts {
     /// Of those that may begin at any time on a client's connection.
     fn shortest(&self) -> Duration {
-        self.header.min(self.idle).min(self.body_stall).min(self.write_stall)
+        self.header.min(self.idle).min(self.body_stall).min(self.write_stall).min(self.body_idle)
     }
 }
 
@@ -99,6 +103,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(60),
             body_stall: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
+            body_idle: Duration::from_secs(3600),
             connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(20),
         }

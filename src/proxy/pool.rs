@@ -22,6 +22,8 @@ use tokio::{net::TcpStream, time::Instant};
 
 /// Idle connections kept to one address.
 const MAX_IDLE: usize = 256;
+/// Bytes read ahead of a client that takes them slowly, and so of an answer's head (P59).
+const MAX_BUFFER: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -95,7 +97,8 @@ impl Pool {
         let connecting = tokio::time::timeout(self.connect_timeout, TcpStream::connect(address));
         let socket = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         socket.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(io::Error::other)?;
+        let handshake = http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(socket));
+        let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         let open = self.metrics.upstream_connections.clone();
         open.inc();
         tokio::spawn(async move {

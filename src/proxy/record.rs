@@ -88,7 +88,7 @@ impl Drop for Record {
         self.gateway.access_log.write(&telemetry::AccessLine {
             time: (self.gateway.clock)(),
             client: self.client,
-            method: self.method.as_str(),
+            method: telemetry::cut(self.method.as_str(), telemetry::MAX_METHOD),
             host: &self.host,
             path: &self.path,
             status,

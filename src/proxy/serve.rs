@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -198,16 +199,20 @@ impl Worker {
         // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
         let mut builder = http1::Builder::new();
         builder.header_read_timeout(None).max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD).title_case_headers(true);
-        let connection = builder.serve_connection(io, service);
-        let mut connection = std::pin::pin!(connection);
+        let mut connection = builder.serve_connection(io, service);
         let mut shutdown = self.shutdown.clone();
         let mut closing = false;
         loop {
             tokio::select! {
                 // First: what has arrived is read before anything is closed.
                 biased;
-                ended = connection.as_mut() => {
+                ended = &mut connection => {
+                    let whole = ended.is_ok();
                     self.ended(ended, peer, &activity);
+                    if whole {
+                        // Done already, unless the client asked for an upgrade: the library leaves such connections to us.
+                        let _ = connection.into_parts().io.into_inner().shutdown().await;
+                    }
                     break;
                 }
                 () = activity.expired(&self.gateway.settings.timeouts) => break,
@@ -216,7 +221,7 @@ impl Worker {
                     activity.settled().await;
                 }, if !closing => {
                     closing = true;
-                    connection.as_mut().graceful_shutdown();
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
                 }
             }
         }

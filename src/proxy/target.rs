@@ -1,7 +1,10 @@
 //! What a request asks for, in one canonical form: routed on, and forwarded exactly. What has none is refused (P02-P44).
 
 use super::Rejection;
-use crate::routing::{CanonicalPath, Host};
+use crate::{
+    routing::{CanonicalPath, Host},
+    telemetry::MAX_METHOD,
+};
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
 
 /// The parts of a request that decide where it goes.
@@ -20,7 +23,7 @@ const FORWARDED_METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HE
 
 impl<'a> Target<'a> {
     /// # Errors
-    /// 400 (and a closed connection) for what could be read in two ways; 405 for methods that a gateway must not pass on;
+    /// 400 (and a closed connection) for a method over 64 bytes and for what could be read in two ways; 405 for methods that a gateway must not pass on;
     /// 414 for a target over 16 KiB; 417 for expectations other than `100-continue`.
     pub(super) fn read(parts: &'a Parts) -> Result<Self, Rejection> {
         check_length(parts)?;
@@ -47,6 +50,8 @@ fn check_length(parts: &Parts) -> Result<(), Rejection> {
 fn check_method(method: &Method) -> Result<(), Rejection> {
     match method.as_str() {
         "CONNECT" | "TRACE" | "TRACK" => Err(Rejection::MethodNotAllowed(FORWARDED_METHODS)),
+        // P44: no method anybody knows.
+        name if name.len() > MAX_METHOD => Err(Rejection::BadRequest("method")),
         _ => Ok(()),
     }
 }

@@ -28,6 +28,9 @@ pub(super) struct Wait(Arc<Mutex<(Duration, Option<Instant>)>>);
 impl Upload {
     pub(super) fn new(incoming: Incoming, activity: &Arc<Activity>) -> Self {
         let incoming = Some(incoming).filter(|body| !body.is_end_stream());
+        if incoming.is_some() {
+            activity.upload_began();
+        }
         Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), wait: Wait::default() }
     }
 
@@ -67,6 +70,7 @@ impl Drop for Upload {
         self.wait.set(false);
         if let Some((_, activity)) = &self.incoming {
             activity.awaits_body(false);
+            activity.upload_ended();
         }
     }
 }

@@ -1,14 +1,20 @@
-//! One canonical form of a request path: routed on, and forwarded exactly (P27-P34).
+//! One canonical form of a request path: routed on, and forwarded (P27-P34).
 //!
-//! The form is unique for what a backend can make of a path, whether it reads paths raw, decodes them once, or decodes and
-//! resolves: what may stand unescaped does, what may not is escaped in upper case, empty and dot segments are resolved.
+//! The form is unique for what a backend can make of a path that decodes it once, and perhaps resolves it: what may stand
+//! unescaped does, what may not is escaped in upper case, empty and dot segments are resolved. What is forwarded is the same,
+//! but for reserved characters: `%2B` and `+` are two names to a backend that reads paths raw (RFC 3986 §2.2), so their
+//! escapes stay, and whoever routes asks for both readings.
 //! `%2F`, `%5C`, controls and bytes that are not UTF-8 have no canonical form. `;` is left to the table (P31).
 
 use std::borrow::Cow;
 
 /// Starts with `/`; holds no `//`, no dot segment, no needless or ambiguous escape.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CanonicalPath<'a>(Cow<'a, str>);
+pub struct CanonicalPath<'a> {
+    read: Cow<'a, str>,
+    /// With the escapes of reserved characters, when there are any.
+    sent: Option<String>,
+}
 
 /// Why a path has no canonical form: 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,37 +41,64 @@ impl<'a> CanonicalPath<'a> {
             return Err(PathError::NotAbsolute);
         }
         if is_canonical(path.as_bytes()) {
-            return Ok(Self(Cow::Borrowed(path)));
+            return Ok(Self::plain(Cow::Borrowed(path)));
         }
-        let path = normalise_escapes(path)?;
-        match path.split('/').any(is_dots_with_parameters) {
-            true => Err(PathError::Parameters),
-            false => resolve(&path).map(|path| Self(Cow::Owned(path))),
+        let sent = normalise_escapes(path)?;
+        if sent.split('/').any(is_dots_with_parameters) {
+            return Err(PathError::Parameters);
         }
+        let sent = resolve(&sent)?;
+        match decode_reserved(&sent) {
+            read if read == sent => Ok(Self::plain(Cow::Owned(read))),
+            read => Ok(Self { read: Cow::Owned(read), sent: Some(sent) }),
+        }
+    }
+
+    /// `read` is canonical, and forwarded as it is.
+    fn plain(read: Cow<'a, str>) -> Self {
+        Self { read, sent: None }
     }
 
     /// `/`.
     pub fn root() -> Self {
-        Self(Cow::Borrowed("/"))
+        Self::plain(Cow::Borrowed("/"))
     }
 
+    /// The form that is routed on.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.read
+    }
+
+    /// The form that is forwarded.
+    pub fn as_sent(&self) -> &str {
+        self.sent.as_deref().unwrap_or(&self.read)
+    }
+
+    /// The path as a backend reads it that takes an escaped reserved character for another name; `None` when it holds none.
+    pub fn undecoded(&self) -> Option<CanonicalPath<'static>> {
+        self.sent.clone().map(|sent| CanonicalPath::plain(Cow::Owned(sent)))
+    }
+
+    /// How long the first elements of [`Self::as_sent`] are that are `length` bytes of [`Self::as_str`]: both have the same
+    /// number of elements.
+    pub fn sent_length(&self, length: usize) -> usize {
+        let elements = self.read.get(..length).unwrap_or_default().matches('/').count();
+        self.as_sent().match_indices('/').nth(elements).map_or(self.as_sent().len(), |(end, _)| end)
     }
 
     pub fn into_owned(self) -> CanonicalPath<'static> {
-        CanonicalPath(Cow::Owned(self.0.into_owned()))
+        CanonicalPath { read: Cow::Owned(self.read.into_owned()), sent: self.sent }
     }
 
     /// The path as a backend reads it that cuts each segment at its first `;` (also when it is escaped); `None` when that is
     /// the same path.
     pub fn without_parameters(&self) -> Option<CanonicalPath<'static>> {
-        if !self.0.contains(';') && !self.0.contains("%3B") {
+        if !self.read.contains(';') && !self.read.contains("%3B") {
             return None;
         }
-        let path: Vec<_> = self.0.split('/').map(cut_parameters).collect();
+        let path: Vec<_> = self.read.split('/').map(cut_parameters).collect();
         // A segment that was only parameters is now empty: merged, as such backends do.
-        resolve(&path.join("/")).ok().map(|path| CanonicalPath(Cow::Owned(path)))
+        resolve(&path.join("/")).ok().map(|path| CanonicalPath::plain(Cow::Owned(path)))
     }
 }
 
@@ -91,6 +124,11 @@ fn is_plain(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&b)
 }
 
+/// What never needs an escape (RFC 3986 §2.3).
+fn is_unreserved(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-._~".contains(&b)
+}
+
 /// Decodes what needs no escape, escapes what does, in upper case.
 fn normalise_escapes(path: &str) -> Result<String, PathError> {
     let mut out = String::with_capacity(path.len());
@@ -104,9 +142,7 @@ fn normalise_escapes(path: &str) -> Result<String, PathError> {
         decoded.push(b);
         match b {
             b'/' if !escaped => out.push('/'),
-            // An escaped `;` stays escaped: whether it ends a name is for the backend to say, so the table asks both (P31).
-            b';' if escaped => out.push_str("%3B"),
-            b if is_plain(b) => out.push(char::from(b)),
+            b if is_unreserved(b) || is_plain(b) && !escaped => out.push(char::from(b)),
             b => push_escape(&mut out, b),
         }
     }
@@ -114,6 +150,22 @@ fn normalise_escapes(path: &str) -> Result<String, PathError> {
         Ok(_) => Ok(out),
         Err(_) => Err(PathError::Escape),
     }
+}
+
+/// `path` has no needless and no broken escape. An escaped `;` stays escaped: whether it ends a name is for the backend to say,
+/// so the table asks both (P31).
+fn decode_reserved(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or_default();
+        match u8::from_str_radix(digits, 16) {
+            Ok(b) if is_plain(b) && b != b';' => out.push(char::from(b)),
+            _ => out.extend(["%", digits]),
+        }
+        out.push_str(rest);
+    }
+    out
 }
 
 /// P29, P32, P33: slashes of either kind, controls and half escapes are never guessed at.

@@ -1,13 +1,14 @@
 //! The access log: one line per request on standard output, written by a thread of its own so that no request waits for it.
 
 use crate::routing::RuleId;
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use std::{
     io::{self, Write},
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -48,12 +49,26 @@ pub enum Format {
 pub struct AccessLog {
     format: Format,
     lines: Option<SyncSender<String>>,
-    dropped: Arc<AtomicU64>,
+    /// Bytes that wait to be written.
+    waiting: Arc<AtomicUsize>,
+    dropped: Counter,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 16 * 1024;
+/// Bytes that may: what a client writes into its requests must not decide about our memory (K27).
+const QUEUE_BYTES: usize = 4 << 20;
+
+/// Bytes of a method in a line; no longer one is served.
+pub const MAX_METHOD: usize = 64;
+/// Bytes of a path in a line.
+pub const MAX_PATH: usize = 2048;
+
+/// The beginning of `text`: at most `most` bytes, in whole characters.
+pub fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,13 +102,16 @@ impl AccessLog {
     /// When the writing thread cannot be started.
     pub fn start(format: Format, output: impl Write + Send + 'static) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let writer = thread::Builder::new().name("access-log".into()).spawn(move || write_all(&receiver, output))?;
-        Ok(Self { format, lines: Some(sender), dropped: Arc::default(), writer: Arc::new(Mutex::new(Some(writer))) })
+        let waiting = Arc::<AtomicUsize>::default();
+        let written = Arc::clone(&waiting);
+        let writer = thread::Builder::new().name("access-log".into()).spawn(move || write_all(&receiver, &written, output))?;
+        let writer = Arc::new(Mutex::new(Some(writer)));
+        Ok(Self { format, lines: Some(sender), waiting, dropped: Counter::default(), writer })
     }
 
     /// A log that nobody reads, for tests.
     pub fn off() -> Self {
-        Self { format: Format::Json, lines: None, dropped: Arc::default(), writer: Arc::default() }
+        Self { format: Format::Json, lines: None, waiting: Arc::default(), dropped: Counter::default(), writer: Arc::default() }
     }
 
     pub fn write(&self, line: &AccessLine<'_>) {
@@ -102,14 +120,17 @@ impl AccessLog {
             Format::Json => line.json(),
             Format::Text => line.text(),
         };
-        if lines.try_send(text).is_err() {
-            self.dropped.fetch_add(1, Relaxed);
+        let size = text.capacity();
+        let fits = self.waiting.fetch_add(size, Relaxed) + size <= QUEUE_BYTES;
+        if !fits || lines.try_send(text).is_err() {
+            self.waiting.fetch_sub(size, Relaxed);
+            self.dropped.inc();
         }
     }
 
-    /// Lines lost because the output was too slow.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+    /// Counts the lines lost because the output was too slow.
+    pub fn dropped(&self) -> &Counter {
+        &self.dropped
     }
 
     /// Waits until everything is written. Other clones must be gone.
@@ -173,12 +194,15 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// Flushes whenever nothing waits.
-fn write_all(lines: &Receiver<String>, output: impl Write) {
+fn write_all(lines: &Receiver<String>, waiting: &AtomicUsize, output: impl Write) {
     let mut output = io::BufWriter::new(output);
     while let Ok(line) = lines.recv() {
-        let waiting = std::iter::once(line).chain(lines.try_iter());
+        let mut all = std::iter::once(line).chain(lines.try_iter());
         // A closed standard output ends the log, never the gateway.
-        let written: io::Result<()> = waiting.into_iter().try_for_each(|line| writeln!(output, "{line}"));
+        let written: io::Result<()> = all.try_for_each(|line| {
+            waiting.fetch_sub(line.capacity(), Relaxed);
+            writeln!(output, "{line}")
+        });
         if written.and_then(|()| output.flush()).is_err() {
             return;
         }
@@ -219,6 +243,14 @@ mod tests {
     }
 
     #[test]
+    fn k27_texts_are_cut_between_characters() {
+        let rows = [("short", "abc", "abc"), ("long", "abcdefgh", "abcdef"), ("within a character", "abcdeé", "abcde"), ("empty", "", "")];
+        for (name, text, want) in rows {
+            assert_eq!(cut(text, 6), want, "{name}");
+        }
+    }
+
+    #[test]
     fn a_slow_output_costs_lines_and_no_request() {
         struct Stuck(Receiver<()>);
         impl Write for Stuck {
@@ -231,11 +263,13 @@ mod tests {
             }
         }
         let (release, stuck) = sync_channel(0);
-        let log = AccessLog::start(Format::Text, Stuck(stuck)).unwrap();
+        let log = AccessLog::start(Format::Json, Stuck(stuck)).unwrap();
         let rule = RuleId { namespace: "a".into(), name: "b".into(), rule: "c".into() };
-        let line = line(&rule, None);
-        (0..2 * QUEUE + 200).for_each(|_| log.write(&line));
-        assert!(log.dropped() > 0);
+        let path = format!("/{}", "a".repeat(MAX_PATH - 1));
+        let line = AccessLine { path: &path, ..line(&rule, None) };
+        (0..4 * QUEUE_BYTES / MAX_PATH).for_each(|_| log.write(&line));
+        assert!(log.dropped().get() > 0);
+        assert!(log.waiting.load(Relaxed) <= QUEUE_BYTES, "K27: bytes are bounded, not lines alone");
         drop(release);
         log.finish();
     }

@@ -5,7 +5,7 @@ mod log;
 mod metrics;
 
 pub use self::{
-    access::{AccessLine, AccessLog, Format},
+    access::{AccessLine, AccessLog, Format, MAX_METHOD, MAX_PATH, cut},
     log::init,
     metrics::Metrics,
 };

@@ -150,6 +150,48 @@ async fn an_early_answer_passes_while_the_client_is_still_sending() {
     origin.until("the upload ended", |all| all[0].ended).await;
 }
 
+/// A backend may answer first and read on: only a body that stalls is cut off (P56).
+#[tokio::test]
+async fn an_upload_lives_on_after_an_early_answer() {
+    let origin = Origin::saying(OK).await;
+    let limit = Duration::from_millis(400);
+    let timeouts = Timeouts { header: limit, idle: limit, body_stall: limit, ..Timeouts::default() };
+    let gateway = Setup::new(&manifest(RULES)).behind("web", &[origin.address]).timeouts(timeouts).start();
+    let mut client = posting(&gateway, "Content-Length: 12\r\n").await;
+    assert_eq!(client.answer(false).await.status, 200);
+    for _ in 0..12 {
+        client.send("a").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    origin.until("all of it", ends_with(b"aaaaaaaaaaaa")).await;
+    let mut stalled = posting(&gateway, "Content-Length: 12\r\n").await;
+    assert_eq!(stalled.answer(false).await.status, 200);
+    stalled.send("a").await;
+    assert!(stalled.is_closed_within(4 * limit).await, "P56: no byte for too long");
+}
+
+/// P59: what one direction may hold has an end, and it is not the sender's to choose.
+#[tokio::test]
+async fn p59_a_backends_head_over_256_kib_is_refused() {
+    for (length, status) in [(48 * 1024, 200), (257 * 1024, 502)] {
+        let origin = Origin::saying(format!("HTTP/1.1 200 OK\r\nX-A: {}\r\nContent-Length: 2\r\n\r\nok", "a".repeat(length))).await;
+        assert_eq!(gateway(&origin).get("/", &[]).await.status, status, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_length_that_can_be_read_in_two_ways_is_no_answer() {
+    let lengths =
+        ["Content-Length: 5\r\nContent-Length: 5", "Content-Length: x", "Content-Length: 5, 5", "Content-Length: +5", "Content-Length:"];
+    for (method, body) in [("HEAD", ""), ("GET", "hello")] {
+        for length in lengths {
+            let origin = Origin::saying(format!("HTTP/1.1 200 OK\r\n{length}\r\n\r\n{body}")).await;
+            let answer = gateway(&origin).request(method, "/", &[]).await;
+            assert_eq!(answer.status, 502, "{method} {length:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_cancels_the_upstream_request() {
     let origin = Origin::start(|mut conversation| async move {

@@ -86,6 +86,33 @@ async fn p01_also_behind_other_requests_and_in_pieces() {
     }
 }
 
+/// What comes before must not hide a request that is framed in two ways, nor mark an innocent one (P01, P18).
+#[tokio::test]
+async fn p01_p18_nothing_before_a_request_misleads_about_it() {
+    let (gateway, _origin) = world().await;
+    let (spaces, zeros) = (" ".repeat(60), "0".repeat(70));
+    let evil = post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n");
+    let look_alike = "A\r\nContent-Length:1\r\nTransfer-Encoding:x\r\n\r\n";
+    let before = [
+        ("spaces before a length", post(&format!("Content-Length:{spaces}5\r\n"), "x\r\n\r\n")),
+        ("tabs before a length", post(&format!("Content-Length:{}5 \t\r\n", "\t".repeat(60)), "x\r\n\r\n")),
+        ("zeros before a length", post(&format!("Content-Length: {zeros}5\r\n"), "x\r\n\r\n")),
+        ("zeros before a chunk's size", post("Transfer-Encoding: chunked\r\n", &format!("{zeros}9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n"))),
+        ("a body like a head", post(&format!("Content-Length: {zeros}{}\r\n", look_alike.len()), look_alike)),
+    ];
+    for (name, first) in before {
+        for (next, status) in [(evil.as_str(), 400), (SMUGGLED, 200)] {
+            let mut client = gateway.client().await;
+            client.send([first.as_str(), next].concat()).await;
+            let statuses = (client.answer(false).await.status, client.answer(false).await.status);
+            assert_eq!(statuses, (200, status), "{name}");
+        }
+    }
+    let trailers = post("Transfer-Encoding: chunked\r\n", "0\r\nX: y\n\nz\r\n\r\n");
+    let answers = gateway.raw([trailers, evil].concat()).await;
+    assert!(answers.matches("HTTP/1.1 200").count() <= 1, "a line feed in trailers: {answers:?}");
+}
+
 /// The other side of P01: bodies that only look like heads change nothing.
 #[tokio::test]
 async fn bodies_may_hold_anything_and_connections_live_on() {
@@ -285,6 +312,36 @@ async fn p15_a_refusal_survives_a_client_that_is_still_sending() {
         assert!(client.is_closed().await);
     }
     assert_eq!(origin.text(), "");
+}
+
+/// The library leaves a connection that asks for an upgrade to its caller, who must end it as gently.
+#[tokio::test]
+async fn p15_a_refusal_survives_a_client_that_asks_for_an_upgrade() {
+    let (gateway, _origin) = world().await;
+    let body = vec![b'a'; 4 << 20];
+    for round in 0..10 {
+        let mut client = gateway.client().await;
+        let head = "POST /api HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n";
+        client.send(format!("{head}Content-Length: {}\r\n\r\n", body.len())).await;
+        for _ in 0..4 {
+            client.stream.write_all(&body[..1 << 18]).await.expect("the connection takes what we send, and forgets it");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let answer = client.answer(false).await;
+        assert_eq!((answer.status, answer.closes()), (401, true), "{round}");
+        assert!(client.is_closed().await);
+    }
+}
+
+#[tokio::test]
+async fn k27_a_long_method_or_path_makes_no_long_log_line() {
+    let (gateway, origin) = world().await;
+    let request = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+    assert_refused("P44 a method of 60 KB", &gateway, &origin, request(&"M".repeat(60_000), "/open").as_bytes(), &[400]).await;
+    assert!(gateway.logged("400 method").await.len() < 512);
+    assert!(gateway.raw(request("GET", &format!("/api/{}", "%C3%A9".repeat(2000)))).await.contains(" 401 "));
+    let line = gateway.logged(" 401 ").await;
+    assert!(line.len() < 2500 && line.contains("%C3%A9"), "{line}");
 }
 
 #[tokio::test]

@@ -117,6 +117,48 @@ async fn p55_a_client_says_nothing_about_where_it_came_from() {
     }
 }
 
+/// Whatever a proxy might say about a user, a certificate or an address, a client did not hear it from one.
+#[tokio::test]
+async fn p55_the_whole_family_of_a_proxys_words_is_dropped() {
+    let (gateway, echo) = world().await;
+    let names = [
+        "X-Forwarded",
+        "X-Forwarded-User",
+        "X-Forwarded-Email",
+        "X-Forwarded-Groups",
+        "X-Forwarded-Access-Token",
+        "X-Forwarded-Client-Cert",
+        "X-Forwarded-Scheme",
+        "x_forwarded_user",
+        "X-Client-IP",
+        "X_Client_IP",
+        "True-Client-IP",
+        "X-Cluster-Client-IP",
+    ];
+    let lies: Vec<_> = names.iter().map(|name| (*name, "admin")).collect();
+    let token = bearer();
+    let with_token: Vec<_> = lies.iter().copied().chain([("Authorization", token.as_str())]).collect();
+    for seen in [seen(&gateway, &echo, "/open", &lies).await, seen(&gateway, &echo, "/api", &with_token).await] {
+        assert!(names.iter().all(|name| !seen.headers.contains_key(*name)), "{:?}", seen.headers);
+    }
+}
+
+#[tokio::test]
+async fn j107_a_claim_may_be_passed_on_under_a_name_that_clients_may_not_use() {
+    let (gateway, echo) = world_of(&RULES.replace("X-User", "X-Forwarded-User")).await;
+    let (token, lie) = (bearer(), ("X-Forwarded-User", "admin"));
+    assert_eq!(lines(&seen(&gateway, &echo, "/api", &[("Authorization", &token), lie]).await, "x-forwarded-user"), ["client@clients"]);
+    assert!(lines(&seen(&gateway, &echo, "/open", &[lie]).await, "x-forwarded-user").is_empty());
+}
+
+#[tokio::test]
+async fn p47_j96_a_verified_token_cannot_be_listed_away_from_a_header_of_its_own() {
+    let (gateway, echo) = world_of(&RULES.replace("{cookie: access_token}", "{header: X-Access-Token}")).await;
+    let token = token();
+    let seen = seen(&gateway, &echo, "/api", &[("X-Access-Token", token.as_str()), ("Connection", "x-access-token")]).await;
+    assert_eq!(lines(&seen, "x-access-token"), [token]);
+}
+
 #[tokio::test]
 async fn a_trusted_proxy_is_believed_and_continued() {
     let (echo, address) = start_echo().await;
@@ -200,8 +242,10 @@ async fn j110_nobody_tells_the_backend_another_path() {
 async fn p43_no_header_changes_the_method() {
     let rules = "  rules:\n  - {path: /, access: Public, methods: [GET]}";
     let (gateway, echo) = world_of(rules).await;
-    let seen = seen(&gateway, &echo, "/", &[("X-HTTP-Method-Override", "DELETE")]).await;
+    let overrides = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override"].map(|name| (name, "DELETE"));
+    let seen = seen(&gateway, &echo, "/", &overrides).await;
     assert_eq!(seen.method, "GET");
+    assert!(overrides.iter().all(|(name, _)| !seen.headers.contains_key(*name)), "nor by a backend: {:?}", seen.headers);
     assert_eq!(gateway.request("DELETE", "/", &[("X-HTTP-Method-Override", "GET")]).await.status, 405);
 }
 

@@ -14,7 +14,9 @@ const RULES: &str = r#"
   - {path: /, access: Public}
   - {path: /pub, access: Public}
   - {path: /admin, methods: [GET]}
-  - {path: /exact, pathType: Exact}"#;
+  - {path: /exact, pathType: Exact}
+  - {path: /a+b}
+  - {path: /moved/x+y, access: Public, rewrite: /to}"#;
 
 async fn world(manifests: &str) -> (Gateway, Arc<Echo>) {
     let (echo, address) = start_echo().await;
@@ -34,6 +36,12 @@ async fn p27_to_p36_paths_are_read_one_way_and_forwarded_as_read() {
         ("P28 escaped dots", "/pub/%2e%2e/admin", Err(401)),
         ("P28 half escaped", "/pub/.%2E/admin", Err(401)),
         ("P28 escaped letters", "/%61dmin", Err(401)),
+        ("P28 escaped reserved characters", "/pub/a%2Bb%26c%3Dd%40%3a", Ok("/pub/a%2Bb%26c%3Dd%40%3A")),
+        ("P28 escaped unreserved characters", "/pub/%7e%2D%5F", Ok("/pub/~-_")),
+        ("P28 reserved in a rule's path", "/a+b", Err(401)),
+        ("P28 escaped where a rule's path is not", "/a%2Bb", Err(400)),
+        ("P28 escaped below a rewritten path", "/moved/x+y/%2B/z", Ok("/to/%2B/z")),
+        ("P28 escaped in a rewritten path", "/moved/x%2By/z", Err(400)),
         ("P29 an escaped slash", "/pub%2f..%2fadmin", Err(400)),
         ("P29 an escaped backslash", "/pub%5c..%5cadmin", Err(400)),
         ("P29 a backslash", "/pub\\..\\admin", Err(400)),

@@ -165,6 +165,7 @@ const SHORT: Timeouts = Timeouts {
     write_stall: Duration::from_millis(400),
     connect: Duration::from_secs(5),
     upstream_idle: Duration::from_secs(20),
+    body_idle: Duration::from_secs(20),
 };
 
 async fn closes_after(client: &mut Client, limit: Duration) {

@@ -35,6 +35,25 @@ fn paths_have_one_canonical_form() {
 }
 
 #[test]
+fn p28_reserved_characters_stay_escaped_for_the_backend() {
+    let cases = [
+        ("plain", "/a+b", "/a+b", None),
+        ("reserved", "/a%2bb%26c", "/a+b&c", Some("/a%2Bb%26c")),
+        ("all of them", "/%21%24%26%27%28%29%2A%2B%2C%3D%3A%40", "/!$&'()*+,=:@", Some("/%21%24%26%27%28%29%2A%2B%2C%3D%3A%40")),
+        ("unreserved", "/%61%7e%2D", "/a~-", None),
+        ("resolved", "/x/../%2B//./y%2b", "/+/y+", Some("/%2B/y%2B")),
+        ("parameters", "/a%3bb%2B", "/a%3Bb+", Some("/a%3Bb%2B")),
+    ];
+    for (name, text, read, sent) in cases {
+        let path = CanonicalPath::parse(text).unwrap();
+        assert_eq!((path.as_str(), path.as_sent()), (read, sent.unwrap_or(read)), "{name}");
+        assert_eq!(path.undecoded().as_ref().map(CanonicalPath::as_str), sent, "{name}");
+    }
+    let path = CanonicalPath::parse("/a%2Bb/c%3Ad/e").unwrap();
+    assert_eq!(["", "/a+b", "/a+b/c:d"].map(|element| path.sent_length(element.len())), [0, 6, 12]);
+}
+
+#[test]
 fn paths_that_can_be_read_in_two_ways_are_refused() {
     let cases = [
         ("P27 above the root", "/..", PathError::AboveRoot),
@@ -108,6 +127,8 @@ proptest! {
     fn p45_every_backend_reads_the_canonical_form_as_the_original(path in "/([a-c./;%]|%2[eEfF5]|%6[1-3]|%5[cC]|%3[bB]|%[cC]3%[aA]9){0,12}") {
         let Ok(canonical) = canonical(&path) else { return Ok(()) };
         prop_assert_eq!(decoded_and_resolved(&canonical), decoded_and_resolved(&path), "{} -> {}", path, canonical);
+        let sent = CanonicalPath::parse(&path).unwrap().as_sent().to_owned();
+        prop_assert_eq!(decoded_and_resolved(&sent), decoded_and_resolved(&path), "{} -> {}", path, sent);
         // A backend that resolves without decoding, or does neither, sees nothing left to do.
         prop_assert!(!canonical.contains("//"));
         prop_assert!(!canonical.split('/').any(|s| s == "." || s == ".."));
