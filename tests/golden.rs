@@ -127,7 +127,12 @@ fn credentials(credentials: &Credentials) -> String {
     let header = if credentials.header == "authorization" { String::new() } else { format!(" from {}", credentials.header) };
     let origin = credentials.cross_origin;
     let cookie = credentials.cookie.as_ref().map(|cookie| format!(" or cookie {cookie}, cross-origin {origin:?}")).unwrap_or_default();
-    format!("{header}{cookie}{}", if credentials.strip { ", stripped" } else { "" })
+    let query = credentials.query.as_ref().map(|query| format!(" or query {query}")).unwrap_or_default();
+    let forwarded = credentials.forward_as.as_ref().map(|header| format!(", passed on as {header}")).unwrap_or_default();
+    let own = if credentials.keep_authorization { ", Authorization kept" } else { "" };
+    let stripped = if credentials.strip { ", stripped" } else { "" };
+    let streams = if credentials.end_with_token { "" } else { ", streams outlive the token" };
+    format!("{header}{cookie}{query}{stripped}{forwarded}{own}{streams}")
 }
 
 fn token(policy: &TokenPolicy) -> String {
@@ -141,6 +146,15 @@ fn token(policy: &TokenPolicy) -> String {
     }
     if checks.leeway != Duration::from_secs(5) {
         write!(text, ", leeway {:?}", checks.leeway).unwrap();
+    }
+    if !checks.organizations.is_empty() {
+        write!(text, ", of {}", checks.organizations.join("/")).unwrap();
+    }
+    if checks.require_at_jwt {
+        text.push_str(", as at+jwt");
+    }
+    if let Some(longest) = checks.max_token_lifetime {
+        write!(text, ", for at most {longest:?}").unwrap();
     }
     write!(text, ", keys {}", policy.provider).unwrap();
     if policy.max_staleness != Duration::from_secs(24 * 3600) {

@@ -25,5 +25,7 @@ mod keys;
 mod routes;
 #[path = "wire/stop.rs"]
 mod stop;
+#[path = "wire/tokens.rs"]
+mod tokens;
 #[path = "wire/upstream.rs"]
 mod upstream;

@@ -66,6 +66,23 @@ pub struct Auth0 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "leeway")]
     pub leeway: Option<Duration>,
+
+    /// Organizations of the tenant, 1 to 32, such as org_9ybsU1dN2dKfDkBi: the token's `org_id` must be one of them. Default: a
+    /// token of any organization, or of none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "organizations")]
+    pub organizations: Vec<String>,
+
+    /// Whether a token's `typ` must say at+jwt (RFC 9068), as with the profile "RFC 9068" of an API in Auth0; ID tokens and
+    /// whatever else the tenant signs are then refused by their type. Default: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_at_jwt: bool,
+
+    /// The longest life of a token, from its `iat` to its `exp` (1m to 8760h, such as 24h); one without `iat` is refused too.
+    /// Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "token_lifetime")]
+    pub max_token_lifetime: Option<Duration>,
 }
 
 /// How many of the audiences a token must hold.
@@ -143,6 +160,19 @@ fn max_staleness(_: &mut SchemaGenerator) -> Schema {
 
 fn leeway(_: &mut SchemaGenerator) -> Schema {
     schema::duration("0s", "60s")
+}
+
+fn organizations(_: &mut SchemaGenerator) -> Schema {
+    schema::list(32, &schema::plain(256))
+}
+
+fn token_lifetime(_: &mut SchemaGenerator) -> Schema {
+    schema::duration("1m", "8760h")
+}
+
+/// What is at its default stays unsaid.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn ca_bundle(_: &mut SchemaGenerator) -> Schema {

@@ -23,7 +23,7 @@ pub use self::{
     require::{Arrays, ClaimHeader, ClaimValues, FORBIDDEN_CLAIM_HEADERS, Require, ScopesMatch},
     rule::{Access, PathType, Rule},
     status::{HostSince, ProtectedEndpointStatus},
-    token::{CrossOrigin, Forward, Token},
+    token::{CrossOrigin, Forward, StreamsAtExpiry, Token},
 };
 
 use kube::{CustomResource, KubeSchema};
@@ -48,6 +48,10 @@ use serde::{Deserialize, Serialize};
     .message("backend is required here or in each of the rules").field_path(".backend"))]
 #[x_kube(validation = Rule::new("!has(self.claimHeaders) || self.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii())")
     .message("token.header is read from the client, so it cannot be a claim header too: give one of them another name").field_path(".claimHeaders"))]
+#[x_kube(validation = Rule::new("!has(self.token.forwardAs) || !has(self.claimHeaders) || self.claimHeaders.all(c, c.header.lowerAscii() != self.token.forwardAs.lowerAscii())")
+    .message("token.forwardAs carries the token, so it cannot be a claim header too: give one of them another name").field_path(".claimHeaders"))]
+#[x_kube(validation = Rule::new("!has(self.token.forwardAs) || self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.forwardAs.lowerAscii()))")
+    .message("token.forwardAs carries the token, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 #[x_kube(validation = Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
     .message("token.header is read from the client, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 pub struct ProtectedEndpointSpec {

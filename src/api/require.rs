@@ -149,7 +149,7 @@ pub const FORBIDDEN_CLAIM_HEADERS: [&str; 27] = [
     "x-request-id",
 ];
 
-fn header(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn header(_: &mut SchemaGenerator) -> Schema {
     let forbidden = FORBIDDEN_CLAIM_HEADERS.join("', '");
     let rule = format!("self.matches('^[A-Za-z0-9][A-Za-z0-9-]*$') && !(self.lowerAscii() in ['{forbidden}'])");
     let message = "must be a header name of letters, digits and -, such as X-User, and none that HTTP or the gateway uses itself (Host, \

@@ -29,6 +29,7 @@ const WEEK: Duration = Duration::from_secs(168 * 3600);
 const REFRESH: (Duration, RangeInclusive<Duration>) = (Duration::from_secs(900), MINUTE..=DAY);
 const STALENESS: (Duration, RangeInclusive<Duration>) = (DAY, MINUTE..=WEEK);
 const LEEWAY: (Duration, RangeInclusive<Duration>) = (Duration::from_secs(5), Duration::ZERO..=MINUTE);
+const LIFETIME: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(8760 * 3600);
 const MAX_CA_BUNDLE: usize = 32 * 1024;
 
 /// `None` when any part of the block is wrong: all of that is then in `report`.
@@ -41,6 +42,8 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
     let refresh = report.keep(duration("jwksCacheDuration", auth.jwks_cache_duration.as_ref(), REFRESH));
     let max_staleness = report.keep(duration("jwksMaxStaleness", auth.jwks_max_staleness.as_ref(), STALENESS));
     let leeway = report.keep(duration("leeway", auth.leeway.as_ref(), LEEWAY));
+    let organizations = report.keep(field::texts(&"spec.auth0.organizations", &auth.organizations, 32, 256));
+    let max_token_lifetime = report.keep(lifetime(auth.max_token_lifetime.as_ref()));
     let (issuer, jwks_url) = report.keep(source(domain?.as_deref(), issuer?, jwks_url?))?;
     let checks = Checks {
         algorithm: algorithm(auth.alg),
@@ -51,7 +54,9 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
             api::AudienceMatch::Any => AudienceMatch::Any,
         },
         leeway: leeway?,
-        ..Checks::default()
+        organizations: organizations.map(|()| auth.organizations.clone())?,
+        require_at_jwt: auth.require_at_jwt,
+        max_token_lifetime: max_token_lifetime?,
     };
     let id = ProviderId { jwks_url: jwks_url.into(), ca_bundle: ca_bundle? };
     Some(Auth { provider: Provider { id, refresh: refresh? }, checks: Arc::new(checks), max_staleness: max_staleness? })
@@ -96,6 +101,11 @@ fn duration(
     (default, bounds): (Duration, RangeInclusive<Duration>),
 ) -> Result<Duration, Problem> {
     field::duration(&format_args!("spec.auth0.{name}"), value, default, bounds)
+}
+
+fn lifetime(value: Option<&api::Duration>) -> Result<Option<Duration>, Problem> {
+    let read = |value| field::duration(&"spec.auth0.maxTokenLifetime", Some(value), MINUTE, LIFETIME);
+    value.map(read).transpose()
 }
 
 /// At least one certificate must be one that can be trusted; a bundle without would fail every fetch.

@@ -18,7 +18,6 @@ use crate::{
     jwt::Provider,
     routing::{HostPattern, Plan, Refusal, RuleId},
 };
-use http::header;
 use serde_json::Value;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -93,8 +92,7 @@ fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, se
 fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services: &'a Services<'a>, report: &mut Report) -> Shared<'a> {
     let auth = auth::compile(&spec.auth0, report);
     let credentials = token::compile(&spec.token, report);
-    let token_header = credentials.as_ref().map_or(&header::AUTHORIZATION, |credentials| &credentials.header);
-    let claim_headers = headers::compile(&"spec.claimHeaders", &spec.claim_headers, token_header, report);
+    let claim_headers = headers::compile(&"spec.claimHeaders", &spec.claim_headers, credentials.as_ref(), report);
     Shared {
         namespace: object.namespace.as_str().into(),
         name: object.name.as_str().into(),

@@ -175,9 +175,7 @@ impl RuleCompiler<'_> {
 
     fn access(&self, report: &mut Report) -> Result<Access, Refusal> {
         let lines = require::compile(&self.at("require"), self.rule.require.as_ref(), report);
-        let token = self.shared.credentials.as_ref().map(|credentials| &credentials.header);
-        let token = token.unwrap_or(&http::header::AUTHORIZATION);
-        let headers = headers::compile(&self.at("claimHeaders"), &self.rule.claim_headers, token, report);
+        let headers = headers::compile(&self.at("claimHeaders"), &self.rule.claim_headers, self.shared.credentials.as_ref(), report);
         let headers = headers.ok_or(Refusal::InvalidSpec);
         match self.rule.access {
             api::Access::Public => self.public(report).and_then(|public| headers.map(|_| public)),

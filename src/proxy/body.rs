@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// An answer's body. The record it carries is closed when the body is: sent whole, or given up.
 #[derive(Debug)]
@@ -29,6 +30,19 @@ pub(super) enum AnswerBody {
 pub(super) struct UpstreamBody {
     incoming: Incoming,
     lease: Option<Lease>,
+    /// When the token that it was allowed by expires.
+    until: Option<Instant>,
+    /// Set once the body is waited for.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why an answer is not whole. The client's connection then breaks off, too.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Upstream(#[from] hyper::Error),
+    #[error("the token has expired")]
+    TokenExpired,
 }
 
 // === impl AnswerBody ===
@@ -39,9 +53,17 @@ impl AnswerBody {
     }
 
     pub(super) fn upstream(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = UpstreamBody { incoming, lease: Some(lease) };
+        let mut body = UpstreamBody { incoming, lease: Some(lease), until: None, alarm: None };
         body.give_back_if_ended();
         Self::Upstream(Box::new(body))
+    }
+
+    /// Cuts what is still under way at `until` (J99).
+    pub(super) fn ending(mut self, until: Option<Instant>) -> Self {
+        if let Self::Upstream(body) = &mut self {
+            body.until = until;
+        }
+        self
     }
 }
 
@@ -61,7 +83,28 @@ impl UpstreamBody {
     }
 
     /// Trailers are dropped: a gateway cannot know which of them are safe to merge (RFC 9110 §6.5.1).
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.until.is_some_and(|until| until <= Instant::now()) {
+            drop(self.lease.take());
+            return Poll::Ready(Some(Err(Broken::TokenExpired)));
+        }
+        match self.poll_incoming(cx) {
+            Poll::Ready(polled) => Poll::Ready(polled.map(|frame| frame.map_err(Broken::from))),
+            Poll::Pending => self.poll_alarm(cx).map(|()| Some(Err(Broken::TokenExpired))),
+        }
+    }
+
+    /// Most bodies are never waited for, and so need no timer.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(until) = self.until else { return Poll::Pending };
+        let rung = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until))).as_mut().poll(cx);
+        if rung.is_ready() {
+            drop(self.lease.take());
+        }
+        rung
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(frame)) if frame.is_trailers() => None,
             polled => polled,
@@ -77,16 +120,16 @@ impl UpstreamBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let polled = match &mut self.body {
             AnswerBody::Empty => Poll::Ready(None),
             AnswerBody::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             AnswerBody::Upstream(upstream) => upstream.poll_data(cx),
         };
-        if let Poll::Ready(Some(Err(_))) = &polled {
-            self.record.broke_off();
+        if let Poll::Ready(Some(Err(broken))) = &polled {
+            self.record.broke_off(broken);
         }
         polled
     }

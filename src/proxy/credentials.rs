@@ -1,6 +1,6 @@
 //! Which token a request brings (RFC 6750 §2), and which of its credentials the backend may see.
 
-use super::Rejection;
+use super::{Rejection, query};
 use crate::{
     jwt::TokenError,
     routing::{Credentials, CrossOrigin},
@@ -22,18 +22,22 @@ pub(super) struct Presented {
 pub(super) enum Place {
     Cookie,
     Header,
+    Query,
 }
 
-/// Finds the one token. A Bearer header wins over the cookie, which browsers send always.
+/// Finds the one token. A Bearer header, or the query, wins over the cookie, which browsers send always.
 ///
 /// # Errors
 /// 401 when there is none, or the header holds another scheme; 400 when there are two, or `Bearer` without exactly one token
 /// (J85-J95).
-pub(super) fn find(places: &Credentials, headers: &HeaderMap) -> Result<Presented, Rejection> {
+pub(super) fn find(places: &Credentials, headers: &HeaderMap, query: Option<&str>) -> Result<Presented, Rejection> {
     let cookie = places.cookie.as_deref().map(|name| find_cookie(name, headers)).transpose()?.flatten();
-    match find_header(&places.header, headers)? {
-        Some(token) => Ok(Presented { token, place: Place::Header }),
-        None => cookie.map(|token| Presented { token, place: Place::Cookie }).ok_or(Rejection::MissingToken),
+    let parameter = places.query.as_deref().map(|name| query::find(name, query)).transpose()?.flatten();
+    match (find_header(&places.header, headers)?, parameter) {
+        (Some(_), Some(_)) => Err(Rejection::InvalidRequest("two_credentials")),
+        (Some(token), None) => Ok(Presented { token, place: Place::Header }),
+        (None, Some(token)) => Ok(Presented { token, place: Place::Query }),
+        (None, None) => cookie.map(|token| Presented { token, place: Place::Cookie }).ok_or(Rejection::MissingToken),
     }
 }
 
@@ -43,7 +47,7 @@ pub(super) fn find(places: &Credentials, headers: &HeaderMap) -> Result<Presente
 /// 403 when the request is not plainly the user's own or this host's.
 pub(super) fn check_origin(places: &Credentials, place: Place, parts: &Parts, authority: &str) -> Result<(), Rejection> {
     let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !parts.headers.contains_key(UPGRADE);
-    if place == Place::Header || places.cross_origin == CrossOrigin::Allow || safe {
+    if place != Place::Cookie || places.cross_origin == CrossOrigin::Allow || safe {
         return Ok(());
     }
     let own = match parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
@@ -54,14 +58,14 @@ pub(super) fn check_origin(places: &Credentials, place: Place, parts: &Parts, au
 }
 
 /// Removes what the backend must not see: every configured place that was not verified, and with Strip the verified one too.
-/// With a header of its own, the client's Authorization goes as well.
+/// With a header of its own, the client's Authorization goes as well, unless it is to be kept.
 pub(super) fn remove(places: &Credentials, verified: Option<Place>, headers: &mut HeaderMap) {
     let keep = |place| verified == Some(place) && !places.strip;
     if !keep(Place::Header) {
         headers.remove(&places.header);
     }
     remove_look_alikes(&places.header, headers);
-    if places.header != AUTHORIZATION {
+    if places.header != AUTHORIZATION && !places.keep_authorization {
         headers.remove(AUTHORIZATION);
     }
     if let Some(name) = places.cookie.as_deref().filter(|_| !keep(Place::Cookie)) {
@@ -75,6 +79,27 @@ fn remove_look_alikes(name: &HeaderName, headers: &mut HeaderMap) {
     let own = folded(name);
     let alike: Vec<_> = headers.keys().filter(|other| *other != name && folded(other) == own).cloned().collect();
     alike.into_iter().for_each(|other| drop(headers.remove(other)));
+}
+
+/// The query as the backend gets it: a token in it is never passed on, verified or not, as queries end up in logs (RFC 6750 §5.3).
+pub(super) fn remove_from_query(places: &Credentials, query: Option<&str>) -> Option<String> {
+    match &places.query {
+        Some(name) => query::without(name, query?),
+        None => query.map(str::to_owned),
+    }
+}
+
+/// Passes the verified token on in the header that is set aside for it.
+///
+/// # Errors
+/// None in practice: what was verified is printable.
+pub(super) fn pass_on(places: &Credentials, token: &str, headers: &mut HeaderMap) -> Result<(), Rejection> {
+    if let Some(name) = &places.forward_as {
+        let mut value = HeaderValue::from_str(token).map_err(|_| Rejection::InvalidToken(TokenError::Malformed))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(())
 }
 
 /// On a Public rule no credential is read: Strip strips, Keep keeps.

@@ -4,7 +4,7 @@ use super::{
     Rejection,
     activity::Activity,
     body::{AnswerBody, ResponseBody},
-    credentials,
+    credentials::{self, Presented},
     forward::forward,
     headers::{self, X_REQUEST_ID},
     identity,
@@ -23,7 +23,8 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::body::Incoming;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 const HEALTHY: &str = r#"{"status":"ok"}"#;
 
@@ -90,24 +91,25 @@ async fn serve(
         Plan::Refuse(refusal) => return Err(Rejection::Refused(*refusal)),
         Plan::Serve(serve) => serve,
     };
-    let (authority, uri) = (authority(&target), upstream_uri(&serve.upstream, &target.path, parts.uri.query())?);
+    let query = credentials::remove_from_query(&serve.credentials, parts.uri.query());
+    let (authority, uri) = (authority(&target), upstream_uri(&serve.upstream, &target.path, query.as_deref())?);
     // 3. What only the gateway may say is removed before anything else can look at it, on Public rules too.
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
-    let permit = authorise(worker, serve, &mut parts, &authority).await?;
+    let (permit, identity) = authorise(worker, serve, &mut parts, &authority).await?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
-    let verified = matches!(permit, Authorised::Token(..)).then_some(&serve.credentials.header);
-    let request = upstream_request(worker, peer, parts, body, Asked { authority: &authority, uri, verified });
-    let request = match permit {
-        Authorised::Public(permit) => (permit, request),
-        Authorised::Token(permit, policy, claims) => (permit, with_identity(request, policy, &claims)?),
-    };
-    // 6. Forward, with the permit.
-    let (permit, request) = request;
+    let verified = identity.as_ref().map(|_| &serve.credentials.header);
+    let mut request = upstream_request(worker, peer, parts, body, Asked { authority: &authority, uri, verified });
+    if let Some(Identity { policy, claims, token }) = &identity {
+        credentials::pass_on(&serve.credentials, token, request.headers_mut())?;
+        identity::set(&policy.claim_headers, claims, request.headers_mut())?;
+    }
+    // 6. Forward, with the permit, and for as long as the token lasts.
     let response = forward(worker, permit, request, &serve.upstream, &mut record.upstream).await?;
     record.served(response.status(), "forwarded");
-    Ok(response)
+    let until = identity.filter(|_| serve.credentials.end_with_token).map(|identity| identity.until((worker.gateway.clock)()));
+    Ok(response.map(|body| body.ending(until)))
 }
 
 /// What the backend is asked for.
@@ -118,9 +120,18 @@ struct Asked<'a> {
     verified: Option<&'a HeaderName>,
 }
 
-enum Authorised<'a> {
-    Public(Permit),
-    Token(Permit, &'a TokenPolicy, Box<Claims>),
+/// Who asks, verified.
+struct Identity<'a> {
+    policy: &'a TokenPolicy,
+    claims: Box<Claims>,
+    token: String,
+}
+
+impl Identity<'_> {
+    /// When the token is no longer taken: as late as for a new request.
+    fn until(&self, now: Duration) -> Instant {
+        Instant::now() + self.claims.expires().saturating_add(self.policy.checks.leeway).saturating_sub(now)
+    }
 }
 
 /// `None`: the health answer, which stands only where no rule matches.
@@ -151,26 +162,32 @@ fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
     }
 }
 
-async fn authorise<'a>(worker: &Worker, serve: &'a Serve, parts: &mut Parts, authority: &str) -> Result<Authorised<'a>, Rejection> {
+/// Nobody in particular asks on a Public rule.
+async fn authorise<'a>(
+    worker: &Worker,
+    serve: &'a Serve,
+    parts: &mut Parts,
+    authority: &str,
+) -> Result<(Permit, Option<Identity<'a>>), Rejection> {
     let policy = match &serve.access {
         Access::Public(public) => {
             credentials::remove_on_public(&serve.credentials, &mut parts.headers);
-            return Ok(Authorised::Public(public.permit()));
+            return Ok((public.permit(), None));
         }
         Access::Token(policy) => policy,
     };
-    let presented = credentials::find(&serve.credentials, &parts.headers)?;
-    credentials::check_origin(&serve.credentials, presented.place, parts, authority)?;
-    let claims = verify(worker, policy, &presented.token).await?;
+    let Presented { token, place } = credentials::find(&serve.credentials, &parts.headers, parts.uri.query())?;
+    credentials::check_origin(&serve.credentials, place, parts, authority)?;
+    let claims = Box::new(verify(worker, policy, &token).await?);
     let permit = policy.requirement.check(&claims).map_err(Rejection::Denied)?;
-    credentials::remove(&serve.credentials, Some(presented.place), &mut parts.headers);
-    Ok(Authorised::Token(permit, policy, Box::new(claims)))
+    credentials::remove(&serve.credentials, Some(place), &mut parts.headers);
+    Ok((permit, Some(Identity { policy, claims, token })))
 }
 
 /// Once more with fresh keys when everything but the key is right: the issuer may have rotated (J48).
 async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Claims, Rejection> {
     let provider = worker.gateway.live.keys.find(&policy.provider).ok_or(Rejection::KeysUnavailable)?;
-    let keys = || match provider.at(tokio::time::Instant::now(), policy.max_staleness) {
+    let keys = || match provider.at(Instant::now(), policy.max_staleness) {
         Keys::Known(keys) => Ok(keys),
         Keys::Unavailable => Err(Rejection::KeysUnavailable),
     };
@@ -201,11 +218,6 @@ fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: U
     *request.uri_mut() = uri;
     *request.headers_mut() = parts.headers;
     request
-}
-
-fn with_identity(mut request: Request<Upload>, policy: &TokenPolicy, claims: &Claims) -> Result<Request<Upload>, Rejection> {
-    identity::set(&policy.claim_headers, claims, request.headers_mut())?;
-    Ok(request)
 }
 
 /// The canonical host, and the port as the client gave it.

@@ -21,6 +21,7 @@ mod identity;
 mod line;
 mod listen;
 mod pool;
+mod query;
 mod record;
 mod reject;
 mod serve;

@@ -3,6 +3,7 @@
 use super::{
     Gateway,
     activity::Activity,
+    body::Broken,
     reject::{Blame, Rejection},
 };
 use crate::{routing::RuleId, telemetry};
@@ -66,10 +67,13 @@ impl Record {
         (self.status, self.reason, self.blame) = (status, reason, None);
     }
 
-    /// The backend stopped in the middle of its answer.
-    pub(super) fn broke_off(&mut self) {
+    /// The answer ended before it was whole.
+    pub(super) fn broke_off(&mut self, broken: &Broken) {
         self.activity.answer_broke_off();
-        (self.reason, self.blame) = ("broken_answer", Some(Blame::Upstream.as_str()));
+        (self.reason, self.blame) = match broken {
+            Broken::Upstream(_) => ("broken_answer", Some(Blame::Upstream.as_str())),
+            Broken::TokenExpired => ("token_expired", Some(Blame::Client.as_str())),
+        };
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) {

@@ -88,8 +88,16 @@ pub struct ClaimHeader {
 pub struct Credentials {
     pub header: HeaderName,
     pub cookie: Option<Arc<str>>,
+    /// Never forwarded.
+    pub query: Option<Arc<str>>,
     /// Remove the verified token (and, on Public rules, every configured place) before forwarding.
     pub strip: bool,
+    /// The verified token is passed on here, bare.
+    pub forward_as: Option<HeaderName>,
+    /// The client's Authorization is passed on although the token comes in another header.
+    pub keep_authorization: bool,
+    /// An answer still under way when its token expires is cut off.
+    pub end_with_token: bool,
     pub cross_origin: CrossOrigin,
 }
 

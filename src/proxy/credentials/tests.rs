@@ -3,7 +3,16 @@ use http::Request;
 
 fn places(header: &'static str, cookie: Option<&str>, strip: bool) -> Credentials {
     let header = HeaderName::from_static(header);
-    Credentials { header, cookie: cookie.map(Into::into), strip, cross_origin: CrossOrigin::Refuse }
+    Credentials {
+        header,
+        cookie: cookie.map(Into::into),
+        query: None,
+        strip,
+        forward_as: None,
+        keep_authorization: false,
+        end_with_token: true,
+        cross_origin: CrossOrigin::Refuse,
+    }
 }
 
 fn parts(method: &str, lines: &[(&str, &str)]) -> Parts {
@@ -14,7 +23,7 @@ fn parts(method: &str, lines: &[(&str, &str)]) -> Parts {
 }
 
 fn found(places: &Credentials, lines: &[(&str, &str)]) -> Result<(String, Place), u16> {
-    let found = find(places, &parts("GET", lines).headers);
+    let found = find(places, &parts("GET", lines).headers, None);
     found.map(|p| (p.token, p.place)).map_err(|rejection| rejection.status().as_u16())
 }
 
@@ -117,5 +126,44 @@ fn a_cookie_acts_only_for_its_own_site() {
     for (name, places, place, method, lines, want) in cases {
         let got = check_origin(places, *place, &parts(method, lines), "a.example");
         assert_eq!(got.is_ok(), *want, "{name}");
+    }
+}
+
+#[test]
+fn j92_j94_a_query_is_read_where_the_rule_says_so_and_beside_no_header() {
+    let off = places("authorization", Some("c"), false);
+    let on = Credentials { query: Some("t".into()), ..off.clone() };
+    let (query, bearer, cookie) = (Some("t=abc"), ("authorization", "Bearer h"), ("cookie", "c=k"));
+    let rows = [
+        ("J92 not enabled", &off, vec![], Err(401)),
+        ("J93 enabled", &on, vec![], Ok(Place::Query)),
+        ("J94 beside a header", &on, vec![bearer], Err(400)),
+        ("beside another scheme", &on, vec![("authorization", "Basic x")], Ok(Place::Query)),
+        ("before the cookie", &on, vec![cookie], Ok(Place::Query)),
+    ];
+    for (row, places, lines, want) in rows {
+        let found = find(places, &parts("GET", &lines).headers, query);
+        assert_eq!(found.map(|found| found.place).map_err(|rejection| rejection.status().as_u16()), want, "{row}");
+    }
+    assert_eq!(remove_from_query(&on, Some("a=b&t=abc")).as_deref(), Some("a=b"));
+    assert_eq!(remove_from_query(&off, Some("a=b&t=abc")).as_deref(), Some("a=b&t=abc"));
+}
+
+#[test]
+fn the_token_is_passed_on_where_the_rule_says_so() {
+    let places = Credentials { forward_as: Some(HeaderName::from_static("x-token")), ..places("authorization", None, true) };
+    let mut headers = HeaderMap::new();
+    pass_on(&places, "a.b.c", &mut headers).unwrap();
+    assert_eq!(headers["x-token"], "a.b.c");
+    assert!(headers["x-token"].is_sensitive());
+}
+
+#[test]
+fn the_clients_authorization_stays_where_it_is_to_be_kept() {
+    for keep_authorization in [false, true] {
+        let places = Credentials { keep_authorization, ..places("x-token", None, false) };
+        let mut headers = parts("GET", &[("authorization", "Basic x"), ("x-token", "a.b.c")]).headers;
+        remove(&places, Some(Place::Header), &mut headers);
+        assert_eq!((headers.contains_key("authorization"), headers.contains_key("x-token")), (keep_authorization, true));
     }
 }
