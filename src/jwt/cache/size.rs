@@ -2,6 +2,7 @@
 
 use crate::jwt::Claims;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The entry, its place in the table, and its part of what the cache knows of tokens that have just left.
 const ENTRY: usize = 300;
@@ -11,7 +12,10 @@ const ALLOCATION: usize = 16;
 const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 2 * ALLOCATION;
 
 pub(super) fn of(claims: &Claims) -> u32 {
-    let bytes = ENTRY + size_of::<Claims>() + members(claims.values());
+    let each = size_of_val(&**claims.values()) + ALLOCATION;
+    let names = claims.values().iter().filter(|(name, _)| matches!(name, Cow::Owned(_))).map(|(name, _)| name.len() + ALLOCATION);
+    let values = claims.values().iter().map(|(_, member)| value(member));
+    let bytes = ENTRY + size_of::<Claims>() + each + names.chain(values).sum::<usize>();
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
