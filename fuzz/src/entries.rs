@@ -27,7 +27,8 @@ pub fn token(data: &[u8]) {
     }
 }
 
-/// Any header, up to the first line end, and any payload, signed well: what passes says what it must, and jsonwebtoken accepts it.
+/// Any header, up to the first line end, and any payload, signed well: what passes says what it must, and jsonwebtoken accepts
+/// the payload too.
 pub fn signed(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or_default();
     let (header, payload) = data.split_at(end);
@@ -40,7 +41,9 @@ pub fn signed(data: &[u8]) {
     for refused in ["crit", "b64", "zip", "cty", "enc"] {
         assert_eq!(header.get(refused), None);
     }
-    let claims = second_opinion(&token).expect("jsonwebtoken accepts what we accept");
+    // Under a plain header: jsonwebtoken reads `jwk` and its like, which nobody here looks at, and may find one badly made.
+    let plain = sign(br#"{"alg":"HS256"}"#, payload.get(1..).unwrap_or_default());
+    let claims = second_opinion(&plain).expect("jsonwebtoken accepts what we accept");
     assert_eq!(claims["iss"], ISSUER);
     assert_eq!(claims.get("cnf"), None);
     let audience = &claims["aud"];

@@ -2,7 +2,10 @@
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{borrow::Cow, fmt};
+
+/// The members of one object, sorted by name. Small and in one place: thousands of them are kept at a time.
+pub(super) type Members = Box<[(Cow<'static, str>, Value)]>;
 
 /// A document that is not strict JSON. It does not say where: the text came from a stranger.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,12 +19,27 @@ pub(super) fn object(document: &[u8], depth: u8) -> Result<Map<String, Value>, N
     }
 }
 
+/// Parses one object, as `object` does. Names that are in `known` cost no memory.
+pub(super) fn members(document: &[u8], depth: u8, known: &'static [&'static str]) -> Result<Members, NotStrict> {
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    let members = deserializer.deserialize_map(StrictMembers { strict: Strict { depth }, known }).map_err(|_| NotStrict)?;
+    deserializer.end().map_err(|_| NotStrict)?;
+    Ok(members)
+}
+
 /// Parses any one value, as `object` does.
 pub(super) fn value(document: &[u8], depth: u8) -> Result<Value, NotStrict> {
     let mut deserializer = serde_json::Deserializer::from_slice(document);
     let value = Strict { depth }.deserialize(&mut deserializer).map_err(|_| NotStrict)?;
     deserializer.end().map_err(|_| NotStrict)?;
     Ok(value)
+}
+
+/// Builds the members of the outermost object.
+#[derive(Clone, Copy)]
+struct StrictMembers {
+    strict: Strict,
+    known: &'static [&'static str],
 }
 
 /// Builds a `Value`, with room for `depth` more containers.
@@ -101,5 +119,58 @@ impl<'de> Visitor<'de> for Strict {
             }
         }
         Ok(Value::Object(object))
+    }
+}
+
+// === impl StrictMembers ===
+
+impl StrictMembers {
+    fn name(self, name: &str) -> Cow<'static, str> {
+        let known = self.known.iter().copied().find(|known| *known == name);
+        known.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
+    }
+}
+
+/// For names.
+impl<'de> DeserializeSeed<'de> for StrictMembers {
+    type Value = Cow<'static, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        struct Name(StrictMembers);
+
+        impl Visitor<'_> for Name {
+            type Value = Cow<'static, str>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(self.0.name(name))
+            }
+        }
+        deserializer.deserialize_str(Name(self))
+    }
+}
+
+impl<'de> Visitor<'de> for StrictMembers {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    /// Repeated names are looked for once, among the sorted: a stranger may send thousands.
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+        let inner = self.strict.deeper()?;
+        let mut object = Vec::with_capacity(16);
+        while let Some(name) = members.next_key_seed(self)? {
+            object.push((name, members.next_value_seed(inner)?));
+        }
+        object.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        match object.array_windows().any(|[(a, _), (b, _)]| a == b) {
+            true => Err(A::Error::custom("a member name is repeated")),
+            false => Ok(object.into_boxed_slice()),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Strict JSON is serde_json's, minus repeated names and depth.
 
-use crate::jwt::json::{NotStrict, object, value};
+use crate::jwt::json::{NotStrict, members, object, value};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -35,6 +35,7 @@ fn one_object_without_repetition_and_not_too_deep() {
     ];
     for (name, document, accepted) in rows {
         assert_eq!(object(document, 3).is_ok(), *accepted, "{name}");
+        assert_eq!(members(document, 3, &["a", "b"]).is_ok(), *accepted, "{name}, as members");
     }
 }
 
@@ -85,6 +86,14 @@ proptest! {
             (Err(_), Ok(_)) => prop_assert!(text.matches(':').count() > 1, "refused without cause: {}", text),
             (Ok(_), Err(error)) => prop_assert!(false, "accepted what serde_json refuses: {} ({})", text, error),
             (Err(_), Err(_)) => {}
+        }
+    }
+
+    #[test]
+    fn members_are_those_of_the_object(json in json(), text in r#"[\[\]{}:," a-c\\u0-9]{0,24}"#, depth in 0_u8..8) {
+        for text in [json.to_string(), text.clone(), format!("{{{text}}}")] {
+            let ours = members(text.as_bytes(), depth, &["a", "ab", "c"]).map(|members| members.into_iter().map(|(name, value)| (name.into_owned(), value)).collect());
+            prop_assert_eq!(ours, object(text.as_bytes(), depth), "{}", text);
         }
     }
 
