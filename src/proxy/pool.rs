@@ -115,10 +115,11 @@ impl Pool {
 impl Endpoint {
     /// The connection used last: the others grow old and are closed.
     fn take_idle(&self, timeout: Duration) -> Option<http1::SendRequest<Upload>> {
-        let mut idle = lock(&self.idle);
-        idle.retain(|idle| idle.is_usable(timeout));
+        let (mut idle, now) = (lock(&self.idle), Instant::now());
+        let old = idle.partition_point(|idle| now - idle.since >= timeout);
+        drop(idle.drain(..old));
         let ready = idle.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(idle.swap_remove(ready).sender)
+        Some(idle.remove(ready).sender)
     }
 }
 
