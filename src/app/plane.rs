@@ -6,12 +6,12 @@ use crate::{
     args, clock,
     jwks::{Connector, Fetcher, KeyRing, Refresher},
     live::Live,
-    proxy::{Gateway, Server, Settings, Timeouts, listen},
+    proxy::{Gateway, Server, Settings, Timeouts, affordable_connections, listen},
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
 use prometheus_client::collector::Collector;
-use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
+use std::{fs, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::{self, Handle},
@@ -39,6 +39,9 @@ pub(super) struct Defaults {
 /// The control plane's threads: a long compile on one leaves the other to keys, probes and status.
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
+
+/// The kernel's word about this process.
+const LIMITS: &str = "/proc/self/limits";
 
 /// How long a table that is in service waits for its key sources before this process calls itself ready.
 const KEYS_PATIENCE: Duration = Duration::from_secs(10);
@@ -130,6 +133,17 @@ async fn all_attempted(keys: &KeyRing) {
     }
 }
 
+/// How many connections this process may serve: what was asked for, if it may open the files for them.
+fn max_connections(asked: usize, limits: &str) -> usize {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    let affordable = soft.map_or(asked, affordable_connections);
+    if affordable < asked {
+        tracing::warn!(asked, affordable, "fewer connections than asked for: the limit of open files (ulimit -n) is too low");
+    }
+    asked.min(affordable)
+}
+
 fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
@@ -139,7 +153,14 @@ fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Colle
         false => AccessLog::off(),
     };
     let via = format!("portcullis-{:016x}", random()?);
-    let settings = Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
+    let settings = Settings {
+        health_path: args.health_path(),
+        client_address: args.client_address(),
+        via,
+        timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
+        // Where there is no such file, what was asked for stands.
+        max_connections: max_connections(args.max_connections as usize, &fs::read_to_string(LIMITS).unwrap_or_default()),
+    };
     Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
 }
 
@@ -178,6 +199,17 @@ mod tests {
             sleep(self.0).await;
             Err(FetchError::Status.into())
         }
+    }
+
+    #[test]
+    fn p58_the_limit_of_open_files_limits_connections() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+            Max processes             95000                95000                processes \n\
+            Max open files            1024                 524288               files     \n";
+        assert_eq!(max_connections(10_000, limits), 448);
+        assert_eq!(max_connections(100, limits), 100);
+        assert_eq!(max_connections(10_000, &limits.replace("1024  ", "unlimited")), 10_000);
+        assert_eq!(max_connections(10_000, ""), 10_000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,9 +10,9 @@ use super::{
     identity,
     record::Record,
     reject::Context,
-    serve::Worker,
     target::Target,
     upload::Upload,
+    worker::Worker,
 };
 use crate::{
     authz::Permit,

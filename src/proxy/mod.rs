@@ -12,6 +12,7 @@
 mod activity;
 mod balance;
 mod body;
+mod connection;
 mod credentials;
 mod forward;
 mod handle;
@@ -24,12 +25,14 @@ mod pool;
 mod record;
 mod reject;
 mod serve;
+mod socket;
 mod target;
 mod upload;
 mod watched;
+mod worker;
 
 pub use self::{
-    listen::{ListenError, listen},
+    listen::{ListenError, affordable_connections, listen},
     reject::{Blame, Rejection},
     serve::{Handle, Server, Shutdown},
 };
@@ -58,6 +61,9 @@ pub struct Settings {
     /// This installation's name in `Via` (RFC 9110 §7.6.3): a token nobody else uses.
     pub via: String,
     pub timeouts: Timeouts,
+    /// Clients' connections at once, over all workers (P58). One that is idle costs about 20 KiB, one that sends a long head up
+    /// to about 150 KiB.
+    pub max_connections: usize,
 }
 
 /// Whose word about the client's address, scheme and host is believed.
