@@ -10,6 +10,7 @@ use crate::{
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
+use aws_lc_rs::digest::{SHA256, digest};
 use prometheus_client::collector::Collector;
 use std::{fs, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
@@ -34,12 +35,16 @@ pub(super) struct Plane {
 pub(super) struct Defaults {
     pub(super) http: SocketAddr,
     pub(super) admin: SocketAddr,
+    /// What all replicas share and no other installation has; `None`: this process is alone.
+    pub(super) installation: Option<String>,
 }
 
 /// The control plane's threads: a long compile on one leaves the other to keys, probes and status.
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
 
+/// How often the metrics are rid of rules that are gone; they stay for one more.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// The kernel's word about this process.
 const LIMITS: &str = "/proc/self/limits";
 
@@ -69,7 +74,8 @@ impl Plane {
         let listeners = listen(args.http.unwrap_or(defaults.http), workers(args))?;
         let live = Arc::new(Live::default());
         let ready = ready(table, Arc::clone(&live));
-        let gateway = Arc::new(gateway(args, &live, collectors)?);
+        let gateway = Arc::new(gateway(args, via(defaults.installation.as_deref())?, &live, collectors)?);
+        tokio::spawn(forget_rules(Arc::clone(&live), Arc::clone(&gateway.metrics)));
         let (draining, draining_rx) = watch::channel(false);
         let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready: ready.clone(), draining: draining_rx };
         answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
@@ -84,14 +90,24 @@ impl Plane {
         self.server.address()
     }
 
-    /// Serves until a signal to stop, then drains.
-    pub(super) async fn serve_until_signalled(self) -> Result<(), Error> {
+    /// Serves until a signal to stop, or until there is a reason not to go on; either way requests under way are finished.
+    ///
+    /// # Errors
+    /// With what `broken` says, or when a worker has ended by itself: better another replica than half of this one (K27, K30).
+    pub(super) async fn serve_until(self, broken: impl Future<Output = Error>) -> Result<(), Error> {
         let mut signals = stop::Signals::new()?;
-        signals.next().await;
+        let end = tokio::select! {
+            () = signals.next() => Ok(()),
+            () = self.server.worker_ended() => Err(Error::Other("a thread of the data plane ended by itself".to_owned())),
+            error = broken => Err(error),
+        };
+        if let Err(error) = &end {
+            tracing::error!(%error, "stopping");
+        }
         self.draining.send_replace(true);
         stop::drain(self.server, self.drain, signals).await;
         self.access_log.finish();
-        Ok(())
+        end
     }
 
     /// Stops at once: for the demo, whose clients are its own.
@@ -133,6 +149,25 @@ async fn all_attempted(keys: &KeyRing) {
     }
 }
 
+/// Removes from the metrics what is no longer in the table (P74).
+async fn forget_rules(live: Arc<Live>, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(FORGET_AFTER).await;
+        if let Some(table) = live.table.load().as_ref() {
+            metrics.retain_rules(&table.lines().iter().map(|line| &line.route.id).collect());
+        }
+    }
+}
+
+/// This installation's name in `Via`: the same in every replica, for a loop through two of them is one as well.
+fn via(installation: Option<&str>) -> Result<String, Error> {
+    let id = match installation {
+        Some(name) => digest(&SHA256, name.as_bytes()).as_ref().iter().take(8).fold(0, |id, b| id << 8 | u64::from(*b)),
+        None => random()?,
+    };
+    Ok(format!("portcullis-{id:016x}"))
+}
+
 /// How many connections this process may serve: what was asked for, if it may open the files for them.
 fn max_connections(asked: usize, limits: &str) -> usize {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -144,7 +179,7 @@ fn max_connections(asked: usize, limits: &str) -> usize {
     asked.min(affordable)
 }
 
-fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
+fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
     collectors.into_iter().for_each(|collector| metrics.collect_from(collector));
@@ -152,7 +187,7 @@ fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Colle
         true => AccessLog::start(args.log_format(), io::stdout())?,
         false => AccessLog::off(),
     };
-    let via = format!("portcullis-{:016x}", random()?);
+    metrics.watch(&access_log);
     let settings = Settings {
         health_path: args.health_path(),
         client_address: args.client_address(),
@@ -189,7 +224,12 @@ mod tests {
         jwks::{Document, Fetch, FetchError, FetchFailure},
         jwt::{Provider, ProviderId},
     };
-    use tokio::time::{Instant, sleep};
+    use clap::Parser;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        time::{Instant, sleep},
+    };
 
     /// An issuer that takes its time, and then has no keys.
     struct Slow(Duration);
@@ -202,6 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn replicas_share_a_name_in_via_and_installations_do_not() {
+        let name = |installation| via(installation).unwrap();
+        assert_eq!(name(Some("edge/system/gate")), name(Some("edge/system/gate")));
+        assert_ne!(name(Some("edge/system/gate")), name(Some("edge/other/gate")));
+        assert_ne!(name(None), name(None));
+    }
+
+    #[test]
     fn p58_the_limit_of_open_files_limits_connections() {
         let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
             Max processes             95000                95000                processes \n\
@@ -210,6 +258,30 @@ mod tests {
         assert_eq!(max_connections(100, limits), 100);
         assert_eq!(max_connections(10_000, &limits.replace("1024  ", "unlimited")), 10_000);
         assert_eq!(max_connections(10_000, ""), 10_000);
+    }
+
+    /// The data plane with nothing in its table, and its address.
+    async fn plane() -> Plane {
+        let line = "portcullis serve . --http 127.0.0.1:0 --admin 127.0.0.1:0 --inspect 127.0.0.1:0 --log-filter access=off";
+        let Ok(args::Args { verb: args::Verb::Serve(args) }) = args::Args::try_parse_from(line.split(' ')) else { panic!("{line}") };
+        let any = ([127, 0, 0, 1], 0).into();
+        let defaults = Defaults { http: any, admin: any, installation: None };
+        Plane::start(&args.gateway, &defaults, watch::channel(false).1, vec![]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn k30_a_broken_control_plane_ends_the_process_after_the_requests_under_way() {
+        let plane = plane().await;
+        let mut client = TcpStream::connect(plane.address()).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        let ended = tokio::spawn(plane.serve_until(async { Error::Other("broken".to_owned()) }));
+        sleep(Duration::from_millis(100)).await;
+        client.write_all(b"Host: a\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+        assert_eq!(ended.await.unwrap().unwrap_err().to_string(), "broken");
     }
 
     #[tokio::test(start_paused = true)]
