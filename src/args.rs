@@ -129,7 +129,8 @@ pub struct Gateway {
     /// Data-plane threads [default: the cores, at most 4]
     #[arg(long, value_name = "N", env = "PORTCULLIS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Clients' connections at once; fewer when the process may open fewer than about twice as many files (`ulimit -n`)
+    /// Clients' connections at once; fewer where they could take more than half of the memory limit (at up to 90 KiB each), or
+    /// more than the open files (`ulimit -n`, two each)
     #[arg(
         long,
         value_name = "N",

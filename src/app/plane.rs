@@ -1,18 +1,18 @@
 //! What `run`, `serve` and `demo` have in common: the data plane, the key refresher and the ports for operators.
 
-use super::{Error, stop};
+use super::{Error, limits::Limits, stop};
 use crate::{
     admin::{self, Admin, Answer, Inspect, KeyMetrics},
     args, clock,
     jwks::{Connector, Fetcher, KeyRing, Refresher},
     live::Live,
-    proxy::{Gateway, Server, Settings, Timeouts, affordable_connections, listen},
+    proxy::{Gateway, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use prometheus_client::collector::Collector;
-use std::{fs, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::{self, Handle},
@@ -45,8 +45,6 @@ const MOST_WORKERS: usize = 4;
 
 /// How often the metrics are rid of rules that are gone; they stay for one more.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
-/// The kernel's word about this process.
-const LIMITS: &str = "/proc/self/limits";
 
 /// How long a table that is in service waits for its key sources before this process calls itself ready.
 const KEYS_PATIENCE: Duration = Duration::from_secs(10);
@@ -168,17 +166,6 @@ fn via(installation: Option<&str>) -> Result<String, Error> {
     Ok(format!("portcullis-{id:016x}"))
 }
 
-/// How many connections this process may serve: what was asked for, if it may open the files for them.
-fn max_connections(asked: usize, limits: &str) -> usize {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    let affordable = soft.map_or(asked, affordable_connections);
-    if affordable < asked {
-        tracing::warn!(asked, affordable, "fewer connections than asked for: the limit of open files (ulimit -n) is too low");
-    }
-    asked.min(affordable)
-}
-
 fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
@@ -193,8 +180,7 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         client_address: args.client_address(),
         via,
         timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
-        // Where there is no such file, what was asked for stands.
-        max_connections: max_connections(args.max_connections as usize, &fs::read_to_string(LIMITS).unwrap_or_default()),
+        max_connections: Limits::read().connections(args.max_connections as usize),
     };
     Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
 }
@@ -247,17 +233,6 @@ mod tests {
         assert_eq!(name(Some("edge/system/gate")), name(Some("edge/system/gate")));
         assert_ne!(name(Some("edge/system/gate")), name(Some("edge/other/gate")));
         assert_ne!(name(None), name(None));
-    }
-
-    #[test]
-    fn p58_the_limit_of_open_files_limits_connections() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-            Max processes             95000                95000                processes \n\
-            Max open files            1024                 524288               files     \n";
-        assert_eq!(max_connections(10_000, limits), 448);
-        assert_eq!(max_connections(100, limits), 100);
-        assert_eq!(max_connections(10_000, &limits.replace("1024  ", "unlimited")), 10_000);
-        assert_eq!(max_connections(10_000, ""), 10_000);
     }
 
     /// The data plane with nothing in its table, and its address.

@@ -30,13 +30,6 @@ pub fn listen(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, L
     std::iter::once(Ok(first)).chain(rest).collect()
 }
 
-/// How many connections a process can serve that may have so many files open: one file for the client and one for its backend,
-/// and some for everything else (P58).
-pub fn affordable_connections(open_files: u64) -> usize {
-    const OTHERS: u64 = 128;
-    usize::try_from(open_files.saturating_sub(OTHERS) / 2).unwrap_or(usize::MAX).max(1)
-}
-
 fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -61,11 +54,6 @@ fn explain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn p58_connections_leave_files_for_their_backends() {
-        assert_eq!([0, 128, 1024, 20_128, u64::MAX].map(|files| affordable_connections(files) as u64)[..4], [1, 1, 448, 10_000]);
-    }
 
     #[test]
     fn workers_share_a_port_and_strangers_do_not() {

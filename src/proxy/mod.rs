@@ -32,7 +32,7 @@ mod watched;
 mod worker;
 
 pub use self::{
-    listen::{ListenError, affordable_connections, listen},
+    listen::{ListenError, listen},
     reject::{Blame, Rejection},
     serve::{Handle, Server, Shutdown},
 };
@@ -61,8 +61,8 @@ pub struct Settings {
     /// This installation's name in `Via` (RFC 9110 §7.6.3): a token nobody else uses.
     pub via: String,
     pub timeouts: Timeouts,
-    /// Clients' connections at once, over all workers (P58). One that is idle costs about 20 KiB, one that sends a long head up
-    /// to about 150 KiB.
+    /// Clients' connections at once, over all workers (P58). One that is idle costs about 20 KiB, one that sends a head of 64 KiB
+    /// about 90 KiB.
     pub max_connections: usize,
 }
 
