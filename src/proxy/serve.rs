@@ -131,11 +131,16 @@ mod tests {
     #[tokio::test]
     async fn k27_a_worker_that_panics_says_farewell() {
         let (farewell, ended) = watch::channel(false);
-        let fine = start_thread(0, Farewell(farewell.clone()), || thread::sleep(std::time::Duration::from_secs(1))).unwrap();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let fine = start_thread(0, Farewell(farewell.clone()), move || {
+            let _ = stopped.recv();
+        })
+        .unwrap();
         let broken = start_thread(1, Farewell(farewell), || panic!("on purpose")).unwrap();
-        let (_, shutdown) = (fine, Handle(watch::channel(Shutdown::Running).0));
-        let server = Server { address: ([127, 0, 0, 1], 0).into(), shutdown, workers: vec![broken], ended };
-        server.worker_ended().await;
+        let shutdown = Handle(watch::channel(Shutdown::Running).0);
+        let server = Server { address: ([127, 0, 0, 1], 0).into(), shutdown, workers: vec![fine, broken], ended };
+        tokio::time::timeout(std::time::Duration::from_secs(5), server.worker_ended()).await.unwrap();
+        drop(stop);
         server.join();
     }
 }
