@@ -21,6 +21,7 @@ mod heads;
 mod identity;
 mod line;
 mod listen;
+mod onward;
 mod pool;
 mod record;
 mod reject;
