@@ -131,6 +131,19 @@ pub struct Gateway {
     /// Data-plane threads [default: the cores, at most 4]
     #[arg(long, value_name = "N", env = "PORTCULLIS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Clients' connections at once; fewer where they could take more than half of the memory limit (at up to 90 KiB each), or
+    /// more than the open files (`ulimit -n`, two each)
+    #[arg(
+        long,
+        value_name = "N",
+        env = "PORTCULLIS_MAX_CONNECTIONS",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_connections: u32,
+    /// Ends an answer, or what is left of an upload, of which no byte came or went for so long; event streams need signs of life
+    #[arg(long, value_name = "DURATION", env = "PORTCULLIS_BODY_IDLE", default_value = "1h", value_parser = humantime::parse_duration)]
+    pub body_idle: Duration,
     /// Serve the ProtectedEndpoints whose spec.className is this
     #[arg(long, value_name = "NAME", env = "PORTCULLIS_CLASS", default_value = DEFAULT_CLASS)]
     pub class: String,
@@ -287,6 +300,7 @@ mod tests {
             "portcullis run --connect-to a.example:443:10.0.0.1:8443 --connect-to ::127.0.0.1:8443 --private-issuers a.example,10.0.0.0/8",
             "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
             "portcullis serve config --log text --log-filter debug --drain-delay 5s --drain-timeout 1m",
+            "portcullis run --max-connections 100 --body-idle 10m",
             "portcullis demo --check",
             "portcullis check a.yaml b.yaml",
             "portcullis crd",
@@ -295,6 +309,7 @@ mod tests {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }
         let bad = [
+            ("portcullis run --max-connections 0", "0 is not in 1..=1000000"),
             ("portcullis run --workers 0", "0 is not in 1..=256"),
             ("portcullis run --client-address TrustedProxies", "--trusted-proxies"),
             ("portcullis run --health-path health", "want a path"),

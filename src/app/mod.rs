@@ -1,6 +1,7 @@
 //! COMPOSITION ROOT: the only module that may name all others. A verb is read from the arguments, wired and run.
 
 mod demo;
+mod limits;
 mod plane;
 mod run;
 mod serve;

@@ -1,6 +1,6 @@
 //! What `run`, `serve` and `demo` have in common: the data plane, the key refresher and the ports for operators.
 
-use super::{Error, stop};
+use super::{Error, limits::Limits, stop};
 use crate::{
     admin::{self, Admin, Answer, Inspect, KeyMetrics},
     args, clock,
@@ -10,6 +10,7 @@ use crate::{
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
+use aws_lc_rs::digest::{SHA256, digest};
 use prometheus_client::collector::Collector;
 use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
@@ -34,11 +35,16 @@ pub(super) struct Plane {
 pub(super) struct Defaults {
     pub(super) http: SocketAddr,
     pub(super) admin: SocketAddr,
+    /// What all replicas share and no other installation has; `None`: this process is alone.
+    pub(super) installation: Option<String>,
 }
 
 /// The control plane's threads: a long compile on one leaves the other to keys, probes and status.
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
+
+/// How often the metrics are rid of rules that are gone; they stay for one more.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a table that is in service waits for its key sources before this process calls itself ready.
 const KEYS_PATIENCE: Duration = Duration::from_secs(10);
@@ -66,7 +72,8 @@ impl Plane {
         let listeners = listen(args.http.unwrap_or(defaults.http), workers(args))?;
         let live = Arc::new(Live::default());
         let ready = ready(table, Arc::clone(&live));
-        let gateway = Arc::new(gateway(args, &live, collectors)?);
+        let gateway = Arc::new(gateway(args, via(defaults.installation.as_deref())?, &live, collectors)?);
+        tokio::spawn(forget_rules(Arc::clone(&live), Arc::clone(&gateway.metrics)));
         let (draining, draining_rx) = watch::channel(false);
         let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready: ready.clone(), draining: draining_rx };
         answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
@@ -81,14 +88,24 @@ impl Plane {
         self.server.address()
     }
 
-    /// Serves until a signal to stop, then drains.
-    pub(super) async fn serve_until_signalled(self) -> Result<(), Error> {
+    /// Serves until a signal to stop, or until there is a reason not to go on; either way requests under way are finished.
+    ///
+    /// # Errors
+    /// With what `broken` says, or when a worker has ended by itself: better another replica than half of this one (K27, K30).
+    pub(super) async fn serve_until(self, broken: impl Future<Output = Error>) -> Result<(), Error> {
         let mut signals = stop::Signals::new()?;
-        signals.next().await;
+        let end = tokio::select! {
+            () = signals.next() => Ok(()),
+            () = self.server.worker_ended() => Err(Error::Other("a thread of the data plane ended by itself".to_owned())),
+            error = broken => Err(error),
+        };
+        if let Err(error) = &end {
+            tracing::error!(%error, "stopping");
+        }
         self.draining.send_replace(true);
         stop::drain(self.server, self.drain, signals).await;
         self.access_log.finish();
-        Ok(())
+        end
     }
 
     /// Stops at once: for the demo, whose clients are its own.
@@ -130,7 +147,26 @@ async fn all_attempted(keys: &KeyRing) {
     }
 }
 
-fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
+/// Removes from the metrics what is no longer in the table (P74).
+async fn forget_rules(live: Arc<Live>, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(FORGET_AFTER).await;
+        if let Some(table) = live.table.load().as_ref() {
+            metrics.retain_rules(&table.lines().iter().map(|line| &line.route.id).collect());
+        }
+    }
+}
+
+/// This installation's name in `Via`: the same in every replica, for a loop through two of them is one as well.
+fn via(installation: Option<&str>) -> Result<String, Error> {
+    let id = match installation {
+        Some(name) => digest(&SHA256, name.as_bytes()).as_ref().iter().take(8).fold(0, |id, b| id << 8 | u64::from(*b)),
+        None => random()?,
+    };
+    Ok(format!("portcullis-{id:016x}"))
+}
+
+fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
     collectors.into_iter().for_each(|collector| metrics.collect_from(collector));
@@ -138,8 +174,14 @@ fn gateway(args: &args::Gateway, live: &Arc<Live>, collectors: Vec<Box<dyn Colle
         true => AccessLog::start(args.log_format(), io::stdout())?,
         false => AccessLog::off(),
     };
-    let via = format!("portcullis-{:016x}", random()?);
-    let settings = Settings { health_path: args.health_path(), client_address: args.client_address(), via, timeouts: Timeouts::default() };
+    metrics.watch(&access_log);
+    let settings = Settings {
+        health_path: args.health_path(),
+        client_address: args.client_address(),
+        via,
+        timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
+        max_connections: Limits::read().connections(args.max_connections as usize),
+    };
     Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
 }
 
@@ -162,40 +204,4 @@ pub(super) fn random() -> Result<u64, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        jwks::{Document, Fetch, FetchError, FetchFailure},
-        jwt::{Provider, ProviderId},
-    };
-    use tokio::time::{Instant, sleep};
-
-    /// An issuer that takes its time, and then has no keys.
-    struct Slow(Duration);
-
-    impl Fetch for Slow {
-        async fn fetch(&self, _: &ProviderId) -> Result<Document, FetchFailure> {
-            sleep(self.0).await;
-            Err(FetchError::Status.into())
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn ready_once_there_is_a_table_and_its_key_sources_were_tried() {
-        for (row, issuer, expected) in [("an issuer that answers", 3, 3), ("an issuer that never does", 3600, 10)] {
-            let live = Arc::new(Live::default());
-            let mut refresher = Refresher::new(Handle::current(), Slow(Duration::from_secs(issuer)), 0);
-            let id = ProviderId { jwks_url: "https://tenant.example/keys".into(), ca_bundle: None };
-            refresher.assign(&live.keys, &[Provider { id, refresh: Duration::from_secs(900) }]);
-            let (table, table_rx) = watch::channel(false);
-            let mut ready = ready(table_rx, Arc::clone(&live));
-            assert!(timeout(Duration::from_secs(60), ready.changed()).await.is_err(), "{row}: no table yet");
-
-            let (began, id) = (Instant::now(), ProviderId { jwks_url: "https://another.example/keys".into(), ca_bundle: None });
-            refresher.assign(&live.keys, &[Provider { id, refresh: Duration::from_secs(900) }]);
-            table.send_replace(true);
-            assert!(ready.wait_for(|ready| *ready).await.is_ok(), "{row}");
-            assert_eq!(began.elapsed().as_secs(), expected, "{row}");
-        }
-    }
-}
+mod tests;

@@ -22,7 +22,8 @@ pub(super) fn run(args: Run) -> Result<ExitCode, Error> {
 async fn serve(args: Run) -> Result<ExitCode, Error> {
     let client = kube::Client::try_default().await.map_err(|error| Error::Cluster(error.to_string()))?;
     let health = Arc::new(Health::default());
-    let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into() };
+    let defaults =
+        Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into(), installation: Some(installation(&args)) };
     let metrics = ControlMetrics { health: Arc::clone(&health) };
     let plane = Plane::start(&args.gateway, &defaults, health.ready(), vec![Box::new(metrics)]).await?;
     let assign = plane::assign_keys(&args.gateway, &plane.live)?;
@@ -33,14 +34,16 @@ async fn serve(args: Run) -> Result<ExitCode, Error> {
         let _ = stopped.await;
     }));
     // A control plane that has ended serves an old policy for ever: better another replica than this one (K30).
-    tokio::select! {
-        done = plane.serve_until_signalled() => done?,
-        ended = &mut controller => return Err(Error::Other(format!("the control plane ended: {ended:?}"))),
-    }
+    plane.serve_until(async { Error::Other(format!("the control plane ended: {:?}", (&mut controller).await)) }).await?;
     drop(stop);
     // It gives its Leases back.
     let _ = controller.await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What its replicas have in common.
+fn installation(args: &Run) -> String {
+    format!("{}/{}/{}", args.gateway.class, args.namespace, args.service.as_deref().unwrap_or_default())
 }
 
 fn config(args: Run) -> Config {

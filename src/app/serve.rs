@@ -18,11 +18,11 @@ use tokio::{
 pub(super) fn run(args: Serve) -> Result<ExitCode, Error> {
     plane::init_log(&args.gateway)?;
     plane::block_on(async {
-        let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into() };
+        let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into(), installation: None };
         let (table, table_rx) = watch::channel(false);
         let plane = Plane::start(&args.gateway, &defaults, table_rx, vec![]).await?;
-        let directory = Directory::serve(args.dir, &args.gateway, &plane, table)?;
-        directory.until(plane.serve_until_signalled()).await??;
+        let mut directory = Directory::serve(args.dir, &args.gateway, &plane, table)?;
+        plane.serve_until(directory.broken()).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -47,14 +47,11 @@ impl Directory {
         Ok(Self { task, _stop: stop })
     }
 
-    /// Runs `work`, unless the directory cannot be served at all.
-    pub(super) async fn until<T>(mut self, work: impl Future<Output = T>) -> Result<T, Error> {
-        tokio::select! {
-            done = work => Ok(done),
-            ended = &mut self.task => match ended {
-                Ok(Err(error)) => Err(Error::Other(error.to_string())),
-                _ => Err(Error::Other("reading the directory ended unexpectedly".to_owned())),
-            },
+    /// Returns when the directory cannot be served at all.
+    pub(super) async fn broken(&mut self) -> Error {
+        match (&mut self.task).await {
+            Ok(Err(error)) => Error::Other(error.to_string()),
+            _ => Error::Other("reading the directory ended unexpectedly".to_owned()),
         }
     }
 }

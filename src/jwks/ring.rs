@@ -6,7 +6,8 @@ use arc_swap::ArcSwap;
 use std::{collections::HashMap, sync::Arc};
 use tokio::time::Instant;
 
-pub(super) type ProviderMap = HashMap<ProviderId, Arc<ProviderKeys>>;
+/// Looked up on every request with a token: an id may hold a certificate of 32 KiB, and the default hash is slow on it.
+pub(super) type ProviderMap = HashMap<ProviderId, Arc<ProviderKeys>, foldhash::fast::RandomState>;
 
 /// Plain data: a [`super::Refresher`] writes it, every worker reads it, and readers never block.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use super::{
     headers,
     pool::{Lease, Pool},
     reject::Rejection,
-    serve::Worker,
     upload::{Upload, Wait},
+    worker::Worker,
 };
 use crate::{authz::Permit, routing::Upstream};
 use http::{

@@ -8,20 +8,21 @@ use super::{
     forward::forward,
     headers::{self, X_REQUEST_ID},
     identity,
+    onward::{Asked, authority, upstream_request, upstream_uri},
     record::Record,
     reject::Context,
-    serve::Worker,
     target::Target,
     upload::Upload,
+    worker::Worker,
 };
 use crate::{
     authz::Permit,
     jwks::Keys,
     jwt::{Claims, KeySet, TokenError},
-    routing::{Access, CanonicalPath, Found, Plan, Rewrite, Route, Serve, TokenPolicy, Upstream},
+    routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy},
     telemetry,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -112,14 +113,6 @@ async fn serve(
     Ok(response.map(|body| body.ending(until)))
 }
 
-/// What the backend is asked for.
-struct Asked<'a> {
-    authority: &'a str,
-    uri: Uri,
-    /// The header that held the token, or could have.
-    verified: Option<&'a HeaderName>,
-}
-
 /// Who asks, verified.
 struct Identity<'a> {
     policy: &'a TokenPolicy,
@@ -198,54 +191,6 @@ async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Cl
         verified => verified,
     };
     verified.map_err(Rejection::InvalidToken)
-}
-
-fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
-    let Asked { authority, uri, verified } = asked;
-    let settings = &worker.gateway.settings;
-    let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING) && !http_body::Body::is_end_stream(&body);
-    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()), verified);
-    if chunked {
-        // Else the client library takes a GET's body for none.
-        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    headers::set_forwarding(&mut parts.headers, peer, authority, &settings.via);
-    if let Ok(host) = HeaderValue::from_str(authority) {
-        parts.headers.insert(header::HOST, host);
-    }
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = parts.headers;
-    request
-}
-
-/// The canonical host, and the port as the client gave it.
-fn authority(target: &Target<'_>) -> String {
-    let port = target.authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty() && !port.contains(']'));
-    match port {
-        Some(port) => format!("{}:{port}", target.host.as_str()),
-        None => target.host.as_str().to_owned(),
-    }
-}
-
-/// The canonical path (rewritten when the rule says so) and the query as it came.
-fn upstream_uri(upstream: &Upstream, path: &CanonicalPath<'_>, query: Option<&str>) -> Result<Uri, Rejection> {
-    let rewritten = upstream.rewrite.as_ref().map(|rewrite| rewritten(rewrite, path));
-    let path = rewritten.as_deref().unwrap_or(path.as_sent());
-    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Rejection::BadRequest("query"))
-}
-
-/// A prefix was matched in the form that is routed on, and is replaced in the one that is sent.
-fn rewritten(rewrite: &Rewrite, path: &CanonicalPath<'_>) -> String {
-    match rewrite {
-        Rewrite::Replace(with) => with.to_string(),
-        Rewrite::ReplacePrefix { matched, with } => {
-            let matched = path.sent_length(*matched);
-            Rewrite::ReplacePrefix { matched, with: Arc::clone(with) }.apply(path.as_sent())
-        }
-    }
 }
 
 fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {

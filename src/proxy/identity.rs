@@ -41,17 +41,20 @@ fn text(value: &Value) -> String {
 /// Controls, bytes beyond ASCII and `%` itself are percent-encoded, so a value can neither split a header nor be read in two
 /// ways (J108).
 fn header_value(text: &str) -> Result<HeaderValue, Rejection> {
-    let encoded: String = text.bytes().map(encode).collect();
+    let mut encoded = String::with_capacity(text.len());
+    text.bytes().for_each(|b| encode(b, &mut encoded));
     match encoded.len() <= MAX_VALUE {
         true => HeaderValue::from_str(&encoded).map_err(|_| Rejection::ClaimTooLong),
         false => Err(Rejection::ClaimTooLong),
     }
 }
 
-fn encode(b: u8) -> String {
+fn encode(b: u8, out: &mut String) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    let digit = |n: u8| HEX.get(usize::from(n)).copied().unwrap_or('0');
     match b {
-        b' '..=b'~' if b != b'%' => char::from(b).to_string(),
-        b => format!("%{b:02X}"),
+        b' '..=b'~' if b != b'%' => out.push(char::from(b)),
+        b => out.extend(['%', digit(b >> 4), digit(b & 0xf)]),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) applies too.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {}", explain(.source))]

@@ -1,7 +1,7 @@
 //! One worker's connections to backends. A connection carries one request at a time and goes back when its answer has ended.
 
-use super::{balance, upload::Upload};
-use crate::telemetry::Metrics;
+use super::{balance, socket, upload::Upload};
+use crate::telemetry::{Counted, Metrics};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -22,6 +22,8 @@ use tokio::{net::TcpStream, time::Instant};
 
 /// Idle connections kept to one address.
 const MAX_IDLE: usize = 256;
+/// A backend that acknowledges nothing for so long is gone. Longer than a client's: one that reads an upload slowly may live.
+const BACKEND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Bytes read ahead of a client that takes them slowly, and so of an answer's head (P59).
 const MAX_BUFFER: usize = 64 * 1024;
 
@@ -96,15 +98,14 @@ impl Pool {
     async fn connect(&self, address: SocketAddr) -> io::Result<http1::SendRequest<Upload>> {
         let connecting = tokio::time::timeout(self.connect_timeout, TcpStream::connect(address));
         let socket = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        socket.set_nodelay(true)?;
+        socket::set_up(&socket, BACKEND_TIMEOUT)?;
         let handshake = http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(socket));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
-        let open = self.metrics.upstream_connections.clone();
-        open.inc();
+        let open = Counted::new(&self.metrics.upstream_connections);
         tokio::spawn(async move {
+            let _open = open;
             // Its requests hear of every failure.
             let _ = connection.await;
-            open.dec();
         });
         Ok(sender)
     }
@@ -113,12 +114,13 @@ impl Pool {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// The connection used last: the others grow old and are closed.
+    /// The connection used last: the others grow old at the front, in the order in which they were given back, and are closed.
     fn take_idle(&self, timeout: Duration) -> Option<http1::SendRequest<Upload>> {
-        let mut idle = lock(&self.idle);
-        idle.retain(|idle| idle.is_usable(timeout));
+        let (mut idle, now) = (lock(&self.idle), Instant::now());
+        let old = idle.partition_point(|idle| now - idle.since >= timeout);
+        drop(idle.drain(..old));
         let ready = idle.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(idle.swap_remove(ready).sender)
+        Some(idle.remove(ready).sender)
     }
 }
 

@@ -1,25 +1,13 @@
-//! Workers: accept, serve connections, and stop without dropping one.
+//! Starts the workers, stops them step by step, and hears of one that ends by itself.
 
-use super::{Gateway, Rejection, activity::Activity, handle::handle, pool::Pool, record::Record, watched::Watched};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use super::{Gateway, worker::Worker};
 use std::{
-    convert::Infallible,
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, runtime::Builder, sync::watch};
 
 /// The data plane in service: one thread a worker.
 #[derive(Debug)]
@@ -27,11 +15,16 @@ pub struct Server {
     address: SocketAddr,
     shutdown: Handle,
     workers: Vec<JoinHandle<()>>,
+    ended: watch::Receiver<bool>,
 }
 
 /// The way to stop a [`Server`] that is being joined.
 #[derive(Clone, Debug)]
 pub struct Handle(watch::Sender<Shutdown>);
+
+/// Tells that a worker has ended, however it came to.
+#[derive(Clone, Debug)]
+struct Farewell(watch::Sender<bool>);
 
 /// How far the end has come. Only ever moves down this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,22 +38,6 @@ pub enum Shutdown {
     Stopped,
 }
 
-/// One worker's own: nothing here is shared with another thread.
-#[derive(Debug)]
-pub(super) struct Worker {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) pool: Pool,
-    shutdown: watch::Receiver<Shutdown>,
-    random: AtomicU64,
-}
-
-/// How often idle upstream connections are looked at.
-const SWEEP: Duration = Duration::from_secs(5);
-/// After a failed accept (out of file descriptors, say): leave time for some to be closed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// A request head over 64 KiB is 431 (P57).
-const MAX_HEAD: usize = 64 * 1024;
-
 // === impl Server ===
 
 impl Server {
@@ -71,12 +48,15 @@ impl Server {
     pub fn start(gateway: &Arc<Gateway>, listeners: Vec<std::net::TcpListener>, seed: u64) -> io::Result<Self> {
         let address = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
         let (shutdown, receiver) = watch::channel(Shutdown::Running);
+        let (farewell, ended) = watch::channel(false);
+        let most = gateway.settings.max_connections.div_ceil(listeners.len()).max(1);
         let start = |(n, listener): (usize, _)| {
-            let worker = Worker::new(gateway, receiver.clone(), seed ^ (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            start_thread(n, worker, listener)
+            let seed = seed ^ (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let worker = Worker::new(gateway, receiver.clone(), most, seed);
+            start_thread(n, Farewell(farewell.clone()), serving(worker, listener)?)
         };
         let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        Ok(Self { address, shutdown: Handle(shutdown), workers })
+        Ok(Self { address, shutdown: Handle(shutdown), workers, ended })
     }
 
     /// Where it listens.
@@ -90,6 +70,15 @@ impl Server {
 
     pub fn shut_down(&self, to: Shutdown) {
         self.shutdown.shut_down(to);
+    }
+
+    /// Returns when one worker has ended: unless all were told to, its share of the connections is served by nobody.
+    pub fn worker_ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            // Without a sender left, all have ended.
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
     }
 
     /// Waits until every worker has ended. Blocks: call it off the runtime.
@@ -112,126 +101,46 @@ impl Handle {
     }
 }
 
-fn start_thread(n: usize, worker: Worker, listener: std::net::TcpListener) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// A worker's whole life, on a runtime of its own.
+fn serving(worker: Worker, listener: std::net::TcpListener) -> io::Result<impl FnOnce() + Send + 'static> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _entered = runtime.enter();
         TcpListener::from_std(listener)?
     };
-    thread::Builder::new().name(format!("worker-{n}")).spawn(move || runtime.block_on(Arc::new(worker).run(listener)))
+    Ok(move || runtime.block_on(Arc::new(worker).run(listener)))
 }
 
-// === impl Worker ===
+fn start_thread(n: usize, farewell: Farewell, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(format!("worker-{n}")).spawn(move || {
+        let _farewell = farewell;
+        work();
+    })
+}
 
-impl Worker {
-    fn new(gateway: &Arc<Gateway>, shutdown: watch::Receiver<Shutdown>, seed: u64) -> Self {
-        let timeouts = &gateway.settings.timeouts;
-        let pool = Pool::new(timeouts.connect, timeouts.upstream_idle, Arc::clone(&gateway.metrics));
-        Self { gateway: Arc::clone(gateway), pool, shutdown, random: AtomicU64::new(seed) }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// SplitMix64: for choices and ids, never for secrets.
-    pub(super) fn random(&self) -> u64 {
-        let state = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        *self.shutdown.borrow() != Shutdown::Running
-    }
-
-    async fn run(self: Arc<Self>, listener: TcpListener) {
-        let mut shutdown = self.shutdown.clone();
-        let mut connections = JoinSet::new();
-        let mut sweep = tokio::time::interval(SWEEP);
-        loop {
-            tokio::select! {
-                biased;
-                _ = shutdown.wait_for(|at| *at >= Shutdown::Closing) => break,
-                accepted = listener.accept() => self.accept(accepted, &mut connections).await,
-                Some(_) = connections.join_next() => {}
-                _ = sweep.tick() => self.pool.sweep(),
-            }
-        }
-        self.accept_the_rest(&listener, &mut connections).await;
-        drop(listener);
-        tokio::select! {
-            () = async { while connections.join_next().await.is_some() {} } => {}
-            _ = shutdown.wait_for(|at| *at == Shutdown::Stopped) => {}
-        }
-    }
-
-    async fn accept(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>, connections: &mut JoinSet<()>) {
-        match accepted {
-            Ok((socket, peer)) => {
-                connections.spawn(Arc::clone(self).connection(socket, peer));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-
-    /// Closing a listener resets what waits in its queue: empty it first.
-    async fn accept_the_rest(self: &Arc<Self>, listener: &TcpListener, connections: &mut JoinSet<()>) {
-        while let Ok(accepted) = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await {
-            if accepted.is_err() {
-                return;
-            }
-            self.accept(accepted, connections).await;
-        }
-    }
-
-    async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
-        // Small answers must not wait for more to send.
-        let _ = socket.set_nodelay(true);
-        let activity = Activity::new();
-        let io = TokioIo::new(Watched::new(socket, &activity));
-        let open = self.gateway.metrics.connections.clone();
-        open.inc();
-        let service = service_fn(|request| {
-            let (worker, activity) = (Arc::clone(&self), Arc::clone(&activity));
-            async move { Ok::<_, Infallible>(handle(worker, peer, activity, request).await) }
-        });
-        // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
-        let mut builder = http1::Builder::new();
-        builder.header_read_timeout(None).max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD).title_case_headers(true);
-        let mut connection = builder.serve_connection(io, service);
-        let mut shutdown = self.shutdown.clone();
-        let mut closing = false;
-        loop {
-            tokio::select! {
-                // First: what has arrived is read before anything is closed.
-                biased;
-                ended = &mut connection => {
-                    let whole = ended.is_ok();
-                    self.ended(ended, peer, &activity);
-                    if whole {
-                        // Done already, unless the client asked for an upgrade: the library leaves such connections to us.
-                        let _ = connection.into_parts().io.into_inner().shutdown().await;
-                    }
-                    break;
-                }
-                () = activity.expired(&self.gateway.settings.timeouts) => break,
-                () = async {
-                    let _ = shutdown.wait_for(|at| *at >= Shutdown::Closing).await;
-                    activity.settled().await;
-                }, if !closing => {
-                    closing = true;
-                    std::pin::Pin::new(&mut connection).graceful_shutdown();
-                }
-            }
-        }
-        open.dec();
-    }
-
-    /// Records what the library refused by itself; any other end is the client's business.
-    fn ended(&self, ended: hyper::Result<()>, peer: SocketAddr, activity: &Arc<Activity>) {
-        let Some(error) = ended.err().filter(hyper::Error::is_parse) else { return };
-        let rejection = if error.is_parse_too_large() { Rejection::HeadTooLarge } else { Rejection::BadRequest("head") };
-        Record::refused(&self.gateway, activity, peer.ip(), &rejection);
+    #[tokio::test]
+    async fn k27_a_worker_that_panics_says_farewell() {
+        let (farewell, ended) = watch::channel(false);
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let fine = start_thread(0, Farewell(farewell.clone()), move || {
+            let _ = stopped.recv();
+        })
+        .unwrap();
+        let broken = start_thread(1, Farewell(farewell), || panic!("on purpose")).unwrap();
+        let shutdown = Handle(watch::channel(Shutdown::Running).0);
+        let server = Server { address: ([127, 0, 0, 1], 0).into(), shutdown, workers: vec![fine, broken], ended };
+        tokio::time::timeout(std::time::Duration::from_secs(5), server.worker_ended()).await.unwrap();
+        drop(stop);
+        server.join();
     }
 }

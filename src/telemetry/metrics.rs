@@ -1,19 +1,19 @@
 //! Counters and histograms in OpenMetrics text. Every label is bounded: objects and rules by what is stored, reasons by code.
 
+use super::{AccessLog, series::Series};
 use crate::routing::RuleId;
 use prometheus_client::{
     collector::Collector,
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    encoding::text::encode,
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    latency: Family<RuleLabels, Histogram, fn() -> Histogram>,
+    series: Series,
     /// Open client connections.
     pub connections: Gauge,
     /// Open connections to backends.
@@ -22,33 +22,15 @@ pub struct Metrics {
     pub tables: Counter,
 }
 
-/// Empty names: no rule matched.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    namespace: Arc<str>,
-    name: Arc<str>,
-    rule: Arc<str>,
-    code: u16,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RuleLabels {
-    namespace: Arc<str>,
-    name: Arc<str>,
-    rule: Arc<str>,
-}
-
-/// Seconds.
-const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+/// One more in a gauge for as long as this lives, however it ends.
+#[derive(Debug)]
+pub struct Counted(Gauge);
 
 impl Default for Metrics {
     fn default() -> Self {
-        let latency: fn() -> Histogram = || Histogram::new(BUCKETS);
         let mut metrics = Self {
             registry: Registry::with_prefix("portcullis"),
-            requests: Family::default(),
-            latency: Family::new_with_constructor(latency),
+            series: Series::default(),
             connections: Gauge::default(),
             upstream_connections: Gauge::default(),
             tables: Counter::default(),
@@ -64,11 +46,18 @@ impl Metrics {
         self.registry.register_collector(collector);
     }
 
+    /// Adds the lines that `log` loses.
+    pub fn watch(&mut self, log: &AccessLog) {
+        self.registry.register("access_log_lost_lines", "Lines the output was too slow for", log.dropped().clone());
+    }
+
     pub fn request(&self, rule: Option<&RuleId>, code: u16, reason: &'static str, latency: Duration) {
-        let labels = rule.map(RuleLabels::from).unwrap_or_default();
-        let RuleLabels { namespace, name, rule } = labels.clone();
-        self.latency.get_or_create(&labels).observe(latency.as_secs_f64());
-        self.requests.get_or_create(&RequestLabels { namespace, name, rule, code, reason }).inc();
+        self.series.count(rule, code, reason, latency);
+    }
+
+    /// Forgets the rules that are not in `table`, and were not when this was called last.
+    pub fn retain_rules(&self, table: &HashSet<&RuleId>) {
+        self.series.retain(table);
     }
 
     /// OpenMetrics text.
@@ -81,26 +70,25 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("requests", "Requests by rule, answer and reason", self.requests.clone());
-        let latency = self.latency.clone();
-        registry.register_with_unit("request_latency", "From request head to response head", Unit::Seconds, latency);
+        registry.register_collector(Box::new(self.series.clone()));
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register("upstream_connections", "Open connections to backends", self.upstream_connections.clone());
         registry.register("tables", "Routing tables put in service", self.tables.clone());
     }
 }
 
-// === impl RuleLabels ===
+// === impl Counted ===
 
-impl Default for RuleLabels {
-    fn default() -> Self {
-        Self { namespace: "".into(), name: "".into(), rule: "".into() }
+impl Counted {
+    pub fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
     }
 }
 
-impl From<&RuleId> for RuleLabels {
-    fn from(id: &RuleId) -> Self {
-        Self { namespace: Arc::clone(&id.namespace), name: Arc::clone(&id.name), rule: Arc::clone(&id.rule) }
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -108,11 +96,14 @@ impl From<&RuleId> for RuleLabels {
 mod tests {
     use super::*;
 
+    fn rule(name: &str) -> RuleId {
+        RuleId { namespace: "shop".into(), name: name.into(), rule: "read".into() }
+    }
+
     #[test]
     fn a_request_is_counted_once_by_rule_answer_and_reason() {
         let metrics = Metrics::default();
-        let rule = RuleId { namespace: "shop".into(), name: "messages".into(), rule: "read".into() };
-        metrics.request(Some(&rule), 401, "missing_token", Duration::from_micros(700));
+        metrics.request(Some(&rule("messages")), 401, "missing_token", Duration::from_micros(700));
         metrics.request(None, 404, "no_route", Duration::from_micros(70));
         let text = metrics.encode();
         let want = r#"portcullis_requests_total{namespace="shop",name="messages",rule="read",code="401",reason="missing_token"} 1"#;
@@ -122,5 +113,32 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#"rule="",code="404",reason="no_route"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn p74_rules_that_left_the_table_leave_no_series() {
+        let (metrics, kept, gone) = (Metrics::default(), rule("kept"), rule("gone"));
+        let count = |rule: &RuleId| metrics.request(Some(rule), 200, "forwarded", Duration::from_micros(70));
+        let has = |name: &str| metrics.encode().contains(&format!("name=\"{name}\""));
+        let table = HashSet::from([&kept]);
+        [&kept, &gone].into_iter().for_each(count);
+        metrics.request(None, 404, "no_route", Duration::from_micros(70));
+        metrics.retain_rules(&table);
+        assert!(has("gone"), "answers may still be on their way");
+        metrics.retain_rules(&table);
+        assert!(has("kept") && !has("gone") && has(""), "{}", metrics.encode());
+        count(&gone);
+        metrics.retain_rules(&table);
+        metrics.retain_rules(&HashSet::from([&kept, &gone]));
+        metrics.retain_rules(&table);
+        assert!(has("gone"), "it came back in between");
+    }
+
+    #[test]
+    fn k27_lines_that_the_log_lost_are_told() {
+        let (mut metrics, log) = (Metrics::default(), AccessLog::off());
+        metrics.watch(&log);
+        log.dropped().inc();
+        assert!(metrics.encode().contains("portcullis_access_log_lost_lines_total 1"), "{}", metrics.encode());
     }
 }

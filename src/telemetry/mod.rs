@@ -3,11 +3,12 @@
 mod access;
 mod log;
 mod metrics;
+mod series;
 
 pub use self::{
     access::{AccessLine, AccessLog, Format, MAX_METHOD, MAX_PATH, cut},
     log::init,
-    metrics::Metrics,
+    metrics::{Counted, Metrics},
 };
 
 /// The client went away before there was an answer: not a status that was sent.

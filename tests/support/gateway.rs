@@ -50,6 +50,7 @@ pub struct Setup {
     pub timeouts: Timeouts,
     pub client_address: ClientAddress,
     pub workers: usize,
+    pub max_connections: usize,
     /// Where `TENANT`'s domain really is; `None`: its keys are there, and nothing is fetched.
     pub issuer: Option<SocketAddr>,
     pub ca: Option<String>,
@@ -71,6 +72,7 @@ impl Setup {
             timeouts: Timeouts::default(),
             client_address: ClientAddress::Direct,
             workers: 1,
+            max_connections: 10_000,
             issuer: None,
             ca: None,
             publish: true,
@@ -210,6 +212,7 @@ fn settings(setup: &Setup) -> Settings {
         client_address: setup.client_address.clone(),
         via: VIA.to_owned(),
         timeouts: setup.timeouts,
+        max_connections: setup.max_connections,
     }
 }
 

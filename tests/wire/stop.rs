@@ -113,6 +113,62 @@ async fn the_last_step_stops_at_once() {
     timeout(Duration::from_secs(2), gateway.join()).await.expect("stopped");
 }
 
+/// However a connection ends, it is no longer counted.
+#[tokio::test]
+async fn connections_that_are_cut_off_are_not_open() {
+    let origin = slow_origin(60_000).await;
+    let gateway = gateway(origin.address, Timeouts::default());
+    let mut client = gateway.client().await;
+    client.send(head("GET", "/", &[])).await;
+    origin.until("the request", |all| all.len() == 1).await;
+    let metrics = Arc::clone(&gateway.metrics);
+    let open = || (metrics.connections.get(), metrics.upstream_connections.get());
+    assert_eq!(open(), (1, 1));
+    gateway.handle.shut_down(Shutdown::Stopped);
+    gateway.join().await;
+    assert_eq!(open(), (0, 0));
+}
+
+#[tokio::test]
+async fn p58_connections_beyond_the_limit_wait_for_their_turn() {
+    let origin = slow_origin(1).await;
+    let mut setup = Setup::new(&manifest(RULES)).behind("web", &[origin.address]);
+    setup.max_connections = 2;
+    let gateway = setup.start();
+    let (mut first, mut second) = (gateway.client().await, gateway.client().await);
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.request("GET", "/", &[]).await.status, 200);
+    }
+    let mut third = gateway.client().await;
+    third.send(head("GET", "/", &[])).await;
+    assert_eq!(third.rest().await, "", "no room");
+    assert_eq!((second.request("GET", "/", &[]).await.status, gateway.metrics.connections.get()), (200, 2));
+    drop(first);
+    assert_eq!(third.answer(false).await.status, 200);
+}
+
+#[tokio::test]
+async fn p56_an_answer_that_stands_still_is_given_up_on_both_sides() {
+    let origin = Origin::start(|mut conversation| async move {
+        conversation.head().await;
+        conversation.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await;
+        for _ in 0..5 {
+            sleep(Duration::from_millis(300)).await;
+            conversation.say("data: 1\n\n").await;
+        }
+        conversation.end().await;
+    })
+    .await;
+    let gateway = gateway(origin.address, Timeouts { body_idle: Duration::from_millis(600), ..SHORT });
+    let mut client = gateway.client().await;
+    client.send(head("GET", "/", &[])).await;
+    let start = Instant::now();
+    let answer = client.answer(false).await;
+    assert_eq!((answer.body.matches("data").count(), answer.complete), (5, false), "events are signs of life");
+    assert!((2000..3500).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    origin.until("cut off", |all| all[0].ended).await;
+}
+
 /// Two replicas behind one balancer, restarted in turn under load.
 #[tokio::test]
 async fn no_request_fails_in_twenty_restarts() {

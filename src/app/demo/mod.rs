@@ -62,7 +62,7 @@ impl Stage {
         let tenant = Arc::new(make_tenant()?);
         let (tenant_address, echo) = (serve_tenant(&tenant, args.tenant).await?, serve_echo(args.echo).await?);
         let gateway = crate::args::Gateway { connect_to: vec![reach(tenant_address)?], ..args.gateway.clone() };
-        let defaults = Defaults { http: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into() };
+        let defaults = Defaults { http: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into(), installation: None };
         let (table, table_rx) = watch::channel(false);
         let mut plane = Plane::start(&gateway, &defaults, table_rx, vec![]).await?;
         let files = Files::write(args, &tenant, plane.address(), echo)?;
@@ -73,16 +73,19 @@ impl Stage {
         Ok(Self { plane, directory, walk_through, files })
     }
 
-    async fn check(self) -> Result<ExitCode, Error> {
-        let passed = self.directory.until(self.walk_through.play()).await?;
+    async fn check(mut self) -> Result<ExitCode, Error> {
+        let passed = tokio::select! {
+            passed = self.walk_through.play() => passed,
+            error = self.directory.broken() => return Err(error),
+        };
         self.plane.stop().await;
         drop(self.files);
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn perform(self) -> Result<ExitCode, Error> {
+    async fn perform(mut self) -> Result<ExitCode, Error> {
         println!("{}", self.walk_through.script(&self.files.dir));
-        self.directory.until(self.plane.serve_until_signalled()).await??;
+        self.plane.serve_until(self.directory.broken()).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,0 +1,63 @@
+//! One client's connection, from its first byte to a gentle end.
+
+use super::{Rejection, activity::Activity, handle::handle, record::Record, serve::Shutdown, socket, watched::Watched, worker::Worker};
+use crate::telemetry::Counted;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+/// A request head over 64 KiB is 431 (P57).
+const MAX_HEAD: usize = 64 * 1024;
+/// A client that acknowledges nothing for so long is gone.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Worker {
+    pub(super) async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        // A socket that cannot be set up is gone already.
+        let _ = socket::set_up(&socket, CLIENT_TIMEOUT);
+        let _open = Counted::new(&self.gateway.metrics.connections);
+        let activity = Activity::new();
+        let io = TokioIo::new(Watched::new(socket, &activity));
+        let service = service_fn(|request| {
+            let (worker, activity) = (Arc::clone(&self), Arc::clone(&activity));
+            async move { Ok::<_, Infallible>(handle(worker, peer, activity, request).await) }
+        });
+        // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
+        let mut builder = http1::Builder::new();
+        builder.header_read_timeout(None).max_buf_size(MAX_HEAD).max_header_size(MAX_HEAD).title_case_headers(true);
+        let mut connection = builder.serve_connection(io, service);
+        let mut shutdown = self.shutdown.clone();
+        let mut closing = false;
+        loop {
+            tokio::select! {
+                // First: what has arrived is read before anything is closed.
+                biased;
+                ended = &mut connection => {
+                    let whole = ended.is_ok();
+                    self.ended(ended, peer, &activity);
+                    if whole {
+                        // Done already, unless the client asked for an upgrade: the library leaves such connections to us.
+                        let _ = connection.into_parts().io.into_inner().shutdown().await;
+                    }
+                    break;
+                }
+                () = activity.expired(&self.gateway.settings.timeouts) => break,
+                () = async {
+                    let _ = shutdown.wait_for(|at| *at >= Shutdown::Closing).await;
+                    activity.settled().await;
+                }, if !closing => {
+                    closing = true;
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    /// Records what the library refused by itself; any other end is the client's business.
+    fn ended(&self, ended: hyper::Result<()>, peer: SocketAddr, activity: &Arc<Activity>) {
+        let Some(error) = ended.err().filter(hyper::Error::is_parse) else { return };
+        let rejection = if error.is_parse_too_large() { Rejection::HeadTooLarge } else { Rejection::BadRequest("head") };
+        Record::refused(&self.gateway, activity, peer.ip(), &rejection);
+    }
+}

@@ -1,0 +1,125 @@
+//! One worker: accepts connections, as many as it may have, and stops without dropping one.
+
+use super::{Gateway, listen::BACKLOG, pool::Pool, serve::Shutdown};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinSet, yield_now},
+    time::{Instant, timeout},
+};
+
+/// One worker's own: nothing here is shared with another thread.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) pool: Pool,
+    pub(super) shutdown: watch::Receiver<Shutdown>,
+    /// Connections at once; the next wait in the kernel's queue.
+    most: usize,
+    random: AtomicU64,
+}
+
+/// Counts accepted connections, and lets others have their turn in between.
+#[derive(Debug, Default)]
+struct Turns(usize);
+
+/// Connections accepted in a row.
+const ACCEPTS: usize = 16;
+/// How often idle upstream connections are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+/// After a failed accept (out of file descriptors, say): leave time for some to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long the queue of a listener that is being closed is emptied.
+const LAST_ACCEPTS: Duration = Duration::from_millis(100);
+
+// === impl Worker ===
+
+impl Worker {
+    pub(super) fn new(gateway: &Arc<Gateway>, shutdown: watch::Receiver<Shutdown>, most: usize, seed: u64) -> Self {
+        let timeouts = &gateway.settings.timeouts;
+        let pool = Pool::new(timeouts.connect, timeouts.upstream_idle, Arc::clone(&gateway.metrics));
+        Self { gateway: Arc::clone(gateway), pool, shutdown, most, random: AtomicU64::new(seed) }
+    }
+
+    /// SplitMix64: for choices and ids, never for secrets.
+    pub(super) fn random(&self) -> u64 {
+        let state = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        *self.shutdown.borrow() != Shutdown::Running
+    }
+
+    pub(super) async fn run(self: Arc<Self>, listener: TcpListener) {
+        let mut shutdown = self.shutdown.clone();
+        let mut connections = JoinSet::new();
+        let mut turns = Turns::default();
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|at| *at >= Shutdown::Closing) => break,
+                Some(_) = connections.join_next() => {}
+                _ = sweep.tick() => self.pool.sweep(),
+                // Last, and not without end: those who are here come before those who come (P58).
+                accepted = listener.accept(), if connections.len() < self.most => {
+                    self.accept(accepted, &mut connections).await;
+                    turns.take().await;
+                }
+            }
+        }
+        self.accept_the_rest(&listener, &mut connections).await;
+        drop(listener);
+        tokio::select! {
+            () = async { while connections.join_next().await.is_some() {} } => {}
+            _ = shutdown.wait_for(|at| *at == Shutdown::Stopped) => {}
+        }
+    }
+
+    async fn accept(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>, connections: &mut JoinSet<()>) {
+        match accepted {
+            Ok((socket, peer)) => {
+                connections.spawn(Arc::clone(self).connection(socket, peer));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    /// Closing a listener resets what waits in its queue: empty it first. Who comes meanwhile must not keep us.
+    async fn accept_the_rest(self: &Arc<Self>, listener: &TcpListener, connections: &mut JoinSet<()>) {
+        let start = Instant::now();
+        for _ in 0..BACKLOG {
+            let Ok(accepted @ Ok(_)) = timeout(Duration::from_millis(1), listener.accept()).await else { return };
+            self.accept(accepted, connections).await;
+            if start.elapsed() > LAST_ACCEPTS || *self.shutdown.borrow() == Shutdown::Stopped {
+                return;
+            }
+        }
+    }
+}
+
+// === impl Turns ===
+
+impl Turns {
+    async fn take(&mut self) {
+        self.0 = (self.0 + 1) % ACCEPTS;
+        if self.0 == 0 {
+            yield_now().await;
+        }
+    }
+}
