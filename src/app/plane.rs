@@ -2,9 +2,10 @@
 
 use super::{Error, limits::Limits, stop};
 use crate::{
-    admin::{self, Admin, Answer, Inspect, KeyMetrics},
+    admin::{self, Admin, Answer, Inspect, KeyMetrics, TokenMetrics},
     args, clock,
     jwks::{Connector, Fetcher, KeyRing, Refresher},
+    jwt::TokenCache,
     live::Live,
     proxy::{Gateway, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
@@ -12,7 +13,7 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use prometheus_client::collector::Collector;
-use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
+use std::{collections::HashSet, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::{self, Handle},
@@ -43,7 +44,7 @@ pub(super) struct Defaults {
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
 
-/// How often the metrics are rid of rules that are gone; they stay for one more.
+/// How often what is gone is forgotten; in the metrics it stays for one more.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a table that is in service waits for its key sources before this process calls itself ready.
@@ -73,7 +74,7 @@ impl Plane {
         let live = Arc::new(Live::default());
         let ready = ready(table, Arc::clone(&live));
         let gateway = Arc::new(gateway(args, via(defaults.installation.as_deref())?, &live, collectors)?);
-        tokio::spawn(forget_rules(Arc::clone(&live), Arc::clone(&gateway.metrics)));
+        tokio::spawn(forget(Arc::clone(&gateway)));
         let (draining, draining_rx) = watch::channel(false);
         let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready: ready.clone(), draining: draining_rx };
         answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
@@ -147,12 +148,15 @@ async fn all_attempted(keys: &KeyRing) {
     }
 }
 
-/// Removes from the metrics what is no longer in the table (P74).
-async fn forget_rules(live: Arc<Live>, metrics: Arc<Metrics>) {
+/// Removes what is no longer in the table: from the metrics its rules (P74), from the remembered tokens those of its namespaces.
+async fn forget(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(FORGET_AFTER).await;
-        if let Some(table) = live.table.load().as_ref() {
-            metrics.retain_rules(&table.lines().iter().map(|line| &line.route.id).collect());
+        if let Some(table) = gateway.live.table.load().as_ref() {
+            let rules: HashSet<_> = table.lines().iter().map(|line| &line.route.id).collect();
+            gateway.metrics.retain_rules(&rules);
+            let namespaces: HashSet<_> = rules.iter().map(|rule| &*rule.namespace).collect();
+            gateway.tokens.tidy(|namespace| namespaces.contains(namespace), (gateway.clock)());
         }
     }
 }
@@ -168,7 +172,10 @@ fn via(installation: Option<&str>) -> Result<String, Error> {
 
 fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
+    let limits = Limits::read();
+    let tokens = Arc::new(TokenCache::new(limits.tokens(args.token_cache)));
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
+    metrics.collect_from(Box::new(TokenMetrics { tokens: Arc::clone(&tokens) }));
     collectors.into_iter().for_each(|collector| metrics.collect_from(collector));
     let access_log = match args.access_log() {
         true => AccessLog::start(args.log_format(), io::stdout())?,
@@ -180,9 +187,9 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         client_address: args.client_address(),
         via,
         timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
-        max_connections: Limits::read().connections(args.max_connections as usize),
+        max_connections: limits.connections(args.max_connections as usize),
     };
-    Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
+    Ok(Gateway { live: Arc::clone(live), tokens, settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
 }
 
 async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), Error> {

@@ -97,7 +97,7 @@ async fn serve(
     // 3. What only the gateway may say is removed before anything else can look at it, on Public rules too.
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
-    let (permit, identity) = authorise(worker, serve, &mut parts, &authority).await?;
+    let (permit, identity) = authorise(worker, &route.id.namespace, serve, &mut parts, &authority).await?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
     let verified = identity.as_ref().map(|_| &serve.credentials.header);
@@ -116,7 +116,7 @@ async fn serve(
 /// Who asks, verified.
 struct Identity<'a> {
     policy: &'a TokenPolicy,
-    claims: Box<Claims>,
+    claims: Arc<Claims>,
     token: String,
 }
 
@@ -158,6 +158,7 @@ fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
 /// Nobody in particular asks on a Public rule.
 async fn authorise<'a>(
     worker: &Worker,
+    namespace: &str,
     serve: &'a Serve,
     parts: &mut Parts,
     authority: &str,
@@ -171,20 +172,20 @@ async fn authorise<'a>(
     };
     let Presented { token, place } = credentials::find(&serve.credentials, &parts.headers, parts.uri.query())?;
     credentials::check_origin(&serve.credentials, place, parts, authority)?;
-    let claims = Box::new(verify(worker, policy, &token).await?);
+    let claims = verify(worker, namespace, policy, &token).await?;
     let permit = policy.requirement.check(&claims).map_err(Rejection::Denied)?;
     credentials::remove(&serve.credentials, Some(place), &mut parts.headers);
     Ok((permit, Some(Identity { policy, claims, token })))
 }
 
 /// Once more with fresh keys when everything but the key is right: the issuer may have rotated (J48).
-async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Claims, Rejection> {
+async fn verify(worker: &Worker, namespace: &str, policy: &TokenPolicy, token: &str) -> Result<Arc<Claims>, Rejection> {
     let provider = worker.gateway.live.keys.find(&policy.provider).ok_or(Rejection::KeysUnavailable)?;
     let keys = || match provider.at(Instant::now(), policy.max_staleness) {
         Keys::Known(keys) => Ok(keys),
         Keys::Unavailable => Err(Rejection::KeysUnavailable),
     };
-    let verify = |keys: &KeySet| policy.checks.verify(token, keys, (worker.gateway.clock)());
+    let verify = |keys: &KeySet| worker.gateway.tokens.verify(namespace, token, &policy.checks, keys, (worker.gateway.clock)());
     let known = keys()?;
     let verified = match verify(&known) {
         Err(TokenError::UnknownKey) if provider.refresh_for_unknown_key(&known).await => verify(&*keys()?),

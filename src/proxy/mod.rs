@@ -39,7 +39,7 @@ pub use self::{
     serve::{Handle, Server, Shutdown},
 };
 
-use crate::{live::Live, telemetry};
+use crate::{jwt::TokenCache, live::Live, telemetry};
 use ipnet::IpNet;
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +47,8 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Gateway {
     pub live: Arc<Live>,
+    /// What is remembered of tokens whose signature was good.
+    pub tokens: Arc<TokenCache>,
     pub settings: Settings,
     pub metrics: Arc<telemetry::Metrics>,
     pub access_log: telemetry::AccessLog,
