@@ -7,7 +7,7 @@ use crate::{
     jwks::{Connector, Fetcher, KeyRing, Refresher},
     jwt::TokenCache,
     live::Live,
-    proxy::{Gateway, Server, Settings, Timeouts, listen},
+    proxy::{Clock, Gateway, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
@@ -156,7 +156,7 @@ async fn forget(gateway: Arc<Gateway>) {
             let rules: HashSet<_> = table.lines().iter().map(|line| &line.route.id).collect();
             gateway.metrics.retain_rules(&rules);
             let namespaces: HashSet<_> = rules.iter().map(|rule| &*rule.namespace).collect();
-            gateway.tokens.tidy(|namespace| namespaces.contains(namespace), (gateway.clock)());
+            gateway.tokens.tidy(|namespace| namespaces.contains(namespace), gateway.clock.now());
         }
     }
 }
@@ -189,7 +189,8 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
         max_connections: limits.connections(args.max_connections as usize),
     };
-    Ok(Gateway { live: Arc::clone(live), tokens, settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
+    let clock = Clock::Running(clock::unix_now);
+    Ok(Gateway { live: Arc::clone(live), tokens, settings, metrics: Arc::new(metrics), access_log, clock })
 }
 
 async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), Error> {

@@ -14,6 +14,7 @@ mod balance;
 mod body;
 mod connection;
 mod credentials;
+mod explain;
 mod forward;
 mod handle;
 mod headers;
@@ -29,14 +30,18 @@ mod reject;
 mod serve;
 mod socket;
 mod target;
+mod trail;
 mod upload;
 mod watched;
 mod worker;
 
 pub use self::{
+    credentials::Place,
+    explain::{Explanation, Onward, Verdict, explain},
     listen::{ListenError, listen},
     reject::{Blame, Rejection},
     serve::{Handle, Server, Shutdown},
+    trail::Step,
 };
 
 use crate::{jwt::TokenCache, live::Live, telemetry};
@@ -52,8 +57,15 @@ pub struct Gateway {
     pub settings: Settings,
     pub metrics: Arc<telemetry::Metrics>,
     pub access_log: telemetry::AccessLog,
-    /// The time since the Unix epoch.
-    pub clock: fn() -> Duration,
+    pub clock: Clock,
+}
+
+/// Tells the time since the Unix epoch.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    Running(fn() -> Duration),
+    /// Always the same: for questions about another time.
+    Standing(Duration),
 }
 
 /// Fixed for the life of the process.
@@ -98,6 +110,19 @@ pub struct Timeouts {
     /// An upstream connection without a request.
     pub upstream_idle: Duration,
 }
+
+// === impl Clock ===
+
+impl Clock {
+    pub fn now(self) -> Duration {
+        match self {
+            Self::Running(now) => now(),
+            Self::Standing(now) => now,
+        }
+    }
+}
+
+// === impl Timeouts ===
 
 impl Timeouts {
     /// Of those that may begin at any time on a client's connection.

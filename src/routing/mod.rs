@@ -19,5 +19,5 @@ pub use self::{
         Upstream,
     },
     spot::Spot,
-    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder},
+    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder, Standing},
 };

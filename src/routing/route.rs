@@ -160,6 +160,19 @@ impl Refusal {
     }
 }
 
+// === impl Plan ===
+
+impl Plan {
+    /// # Errors
+    /// Why the rule refuses in place.
+    pub fn sound(&self) -> Result<&Serve, Refusal> {
+        match self {
+            Self::Refuse(refusal) => Err(*refusal),
+            Self::Serve(serve) => Ok(serve),
+        }
+    }
+}
+
 // === impl ManagedHeaders ===
 
 impl ManagedHeaders {

@@ -8,7 +8,7 @@ use portcullis::{
     jwks::{ConnectTo, Connector, Fetcher, KeyRing, PrivateIssuers, Refresher},
     jwt::{KeySet, Provider, ProviderId, TokenCache},
     live::Live,
-    proxy::{self, ClientAddress, Server, Settings, Shutdown, Timeouts, listen},
+    proxy::{self, ClientAddress, Clock, Server, Settings, Shutdown, Timeouts, listen},
     publish::Publisher,
     routing::{BackendId, EndpointSet},
     telemetry::{AccessLog, Format, Metrics},
@@ -118,7 +118,7 @@ impl Gateway {
             settings: settings(setup),
             metrics: Arc::new(Metrics::default()),
             access_log: AccessLog::start(Format::Text, log.clone()).unwrap(),
-            clock: clock::unix_now,
+            clock: Clock::Running(clock::unix_now),
         });
         let server = Server::start(&gateway, listen(([127, 0, 0, 1], 0).into(), setup.workers).unwrap(), 7).unwrap();
         let publisher = Publisher::new(Arc::clone(&live), assign_keys(setup, &live));
