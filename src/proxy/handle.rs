@@ -104,7 +104,9 @@ async fn serve(
     };
     // 6. Forward, with the permit, and for as long as the token lasts.
     let upstream = &route.plan.sound().map_err(Rejection::Refused)?.upstream;
-    let response = forward(worker, permit, request, upstream, &mut record.upstream).await?;
+    let wait = request.body().wait();
+    let response = forward(worker, permit, request, upstream, &mut record.upstream).await;
+    let response = response.map_err(|rejection| wait.explain(rejection))?;
     record.served(response.status(), "forwarded");
     Ok(response.map(|body| body.ending(until)))
 }
@@ -137,6 +139,7 @@ pub(super) async fn decide(
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
     let (permit, identity) = authorise(worker, &route.id.namespace, serve, &mut parts, &authority, &mut record.trail).await?;
+    let body = body.limited(serve.max_request_body)?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
     record.trail.pass(Step::Loop);
@@ -170,10 +173,12 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
     let table = worker.gateway.live.table.load();
     let snapshot = table.as_ref().as_ref().ok_or(Rejection::NotReady)?;
     let found = snapshot.find(&target.host, &target.path, method);
-    // Reserved characters: some backends decode them, some do not, and the decision must hold for both.
-    if let Some(undecoded) = target.path.undecoded()
-        && !is_same(&found, &snapshot.find(&target.host, &undecoded, method))
-    {
+    if target.path.has_escaped_slashes() && !keeps_escaped_slashes(&found) {
+        return Err(Rejection::BadRequest("path"));
+    }
+    // Reserved characters and slashes: some backends decode them, some do not, and the decision must hold for all.
+    let mut readings = target.path.readings();
+    if readings.any(|reading| !is_same(&found, &snapshot.find(&target.host, &reading, method))) {
         return Err(Rejection::BadRequest("escapes"));
     }
     match found {
@@ -183,6 +188,11 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
         Found::NoRoute if is_health(worker, method, &target.path) => Ok(None),
         Found::NoRoute => Err(Rejection::NoRoute),
     }
+}
+
+/// P29: `escapedSlashes: Keep`.
+fn keeps_escaped_slashes(found: &Found<'_>) -> bool {
+    matches!(found, Found::Route(route) if route.plan.sound().is_ok_and(|serve| serve.keep_escaped_slashes))
 }
 
 fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {

@@ -1,13 +1,13 @@
 //! A request's body on its way to the backend. It counts how long it waited for the client: that time is the client's, not the
 //! backend's.
 
-use super::activity::Activity;
+use super::{Rejection, activity::Activity};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 use tokio::time::{Duration, Instant};
@@ -16,12 +16,30 @@ use tokio::time::{Duration, Instant};
 pub(super) struct Upload {
     /// `None`: the request has no body.
     incoming: Option<(Incoming, Arc<Activity>)>,
+    /// Bytes that may still come; `None`: any number.
+    left: Option<u64>,
     wait: Wait,
+}
+
+/// Why a request's body is not whole. The request to the backend then breaks off, too.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfinished {
+    #[error(transparent)]
+    Client(#[from] hyper::Error),
+    #[error("the body is longer than the rule allows")]
+    TooLarge,
 }
 
 /// Time spent waiting for the client, and since when it is waited for now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wait(Arc<Mutex<(Duration, Option<Instant>)>>);
+pub(super) struct Wait(Arc<Mutex<Waited>>);
+
+#[derive(Debug, Default)]
+struct Waited {
+    total: Duration,
+    since: Option<Instant>,
+    too_large: bool,
+}
 
 // === impl Upload ===
 
@@ -31,7 +49,19 @@ impl Upload {
         if incoming.is_some() {
             activity.upload_began();
         }
-        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), wait: Wait::default() }
+        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), left: None, wait: Wait::default() }
+    }
+
+    /// Lets no more than `most` bytes through.
+    ///
+    /// # Errors
+    /// 413 when the client has said already that there will be more.
+    pub(super) fn limited(mut self, most: Option<u64>) -> Result<Self, Rejection> {
+        if most.is_some_and(|most| self.size_hint().lower() > most) {
+            return Err(Rejection::BodyTooLarge);
+        }
+        self.left = most;
+        Ok(self)
     }
 
     pub(super) fn wait(&self) -> Wait {
@@ -39,19 +69,37 @@ impl Upload {
     }
 }
 
+impl Upload {
+    fn take(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Unfinished> {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.map(|left| left.checked_sub(length)) {
+            Some(None) => {
+                self.wait.lock().too_large = true;
+                Err(Unfinished::TooLarge)
+            }
+            left => {
+                self.left = left.flatten();
+                Ok(frame)
+            }
+        }
+    }
+}
+
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Unfinished;
 
     /// Trailers are dropped: they come after authorisation and could say anything (P52, J96).
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unfinished>>> {
         let Some((incoming, activity)) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
         activity.awaits_body(polled.is_pending());
         self.wait.set(polled.is_pending());
         match ready!(polled) {
             Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
-            polled => Poll::Ready(polled),
+            Some(Ok(frame)) => Poll::Ready(Some(self.take(frame))),
+            Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+            None => Poll::Ready(None),
         }
     }
 
@@ -79,16 +127,28 @@ impl Drop for Upload {
 
 impl Wait {
     pub(super) fn total(&self) -> Duration {
-        let (total, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        total + since.map_or(Duration::ZERO, |since| since.elapsed())
+        let waited = self.lock();
+        waited.total + waited.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Why the backend was not asked to the end, when that is the body's fault.
+    pub(super) fn explain(&self, rejection: Rejection) -> Rejection {
+        if self.lock().too_large { Rejection::BodyTooLarge } else { rejection }
     }
 
     fn set(&self, waiting: bool) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (waiting, state.1) {
-            (true, None) => state.1 = Some(Instant::now()),
-            (false, Some(since)) => *state = (state.0 + since.elapsed(), None),
+        let mut waited = self.lock();
+        match (waiting, waited.since) {
+            (true, None) => waited.since = Some(Instant::now()),
+            (false, Some(since)) => {
+                waited.total += since.elapsed();
+                waited.since = None;
+            }
             _ => {}
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waited> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -54,6 +54,10 @@ pub struct Serve {
     pub access: Access,
     pub credentials: Credentials,
     pub upstream: Upstream,
+    /// `%2F` and `%5C` in a request's path are passed on as they are; otherwise such a request is refused.
+    pub keep_escaped_slashes: bool,
+    /// Bytes of a request's body; `None`: any number.
+    pub max_request_body: Option<u64>,
 }
 
 /// Who may pass.
