@@ -2,7 +2,7 @@
 
 use crate::{
     compile::{DEFAULT_CLASS, HostBinding},
-    jwks::{ConnectTo, PrivateIssuers},
+    jwks::{ConnectTo, EgressProxy, NoProxy, PrivateIssuers},
     proxy,
     routing::HostPattern,
     telemetry,
@@ -171,6 +171,17 @@ pub struct Gateway {
     /// Issuers that may have private addresses
     #[arg(long, value_name = "HOST|CIDR,…", env = "PORTCULLIS_PRIVATE_ISSUERS", default_value = "")]
     pub private_issuers: PrivateIssuers,
+    /// The cluster's own networks, of pods, Services and nodes: no issuer may be there unless --private-issuers names its host, or its
+    /// network at least as narrowly
+    #[arg(long, value_name = "CIDR,…", env = "PORTCULLIS_CLUSTER_CIDRS", value_delimiter = ',')]
+    pub cluster_cidrs: Vec<IpNet>,
+    /// Reach issuers through this HTTP proxy, which resolves their names and so must keep out of private networks itself:
+    /// http://[USER:PASSWORD@]HOST:PORT
+    #[arg(long, value_name = "URL", env = "PORTCULLIS_EGRESS_PROXY", hide_env_values = true)]
+    pub egress_proxy: Option<EgressProxy>,
+    /// Issuers that are reached without the proxy: names with all below them, addresses, networks, `*`
+    #[arg(long, value_name = "HOST|CIDR,…", env = "NO_PROXY", default_value = "", hide_default_value = true)]
+    pub no_proxy: NoProxy,
     /// Namespaces that may own the host `*`; empty: any
     #[arg(long, value_name = "NAMESPACE,…", env = "PORTCULLIS_CATCH_ALL_NAMESPACES", value_delimiter = ',')]
     pub catch_all_namespaces: Vec<String>,
@@ -316,6 +327,8 @@ mod tests {
             "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
             "portcullis serve config --log text --log-filter debug --drain-delay 5s --drain-timeout 1m",
             "portcullis run --max-connections 100 --body-idle 10m",
+            "portcullis run --cluster-cidrs 10.96.0.0/12,10.244.0.0/16,fd00:10:96::/112",
+            "portcullis run --egress-proxy http://user:secret@proxy.example:3128 --no-proxy .corp.example,10.0.0.0/8",
             "portcullis run --token-cache 64Mi",
             "portcullis run --token-cache off",
             "portcullis demo --check",
@@ -327,6 +340,8 @@ mod tests {
         }
         let bad = [
             ("portcullis run --max-connections 0", "0 is not in 1..=1000000"),
+            ("portcullis run --cluster-cidrs 10.96.0.0", "invalid"),
+            ("portcullis run --egress-proxy proxy:3128", "want http://HOST:PORT"),
             ("portcullis run --token-cache 64MB", "want a size such as 64Mi, or off"),
             ("portcullis run --token-cache 99999999999Gi", "want a size such as 64Mi, or off"),
             ("portcullis run --workers 0", "0 is not in 1..=256"),

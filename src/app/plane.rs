@@ -118,10 +118,18 @@ impl Plane {
 
 /// What keeps the key ring supplied: called with the providers in use.
 pub(super) fn assign_keys(args: &args::Gateway, live: &Arc<Live>) -> Result<AssignKeys, Error> {
-    let connector = Connector::new(args.connect_to.clone(), args.private_issuers.clone())?;
-    let mut refresher = Refresher::new(Handle::current(), Fetcher::new(connector), random()?);
+    let mut refresher = Refresher::new(Handle::current(), Fetcher::new(connector(args)?), random()?);
     let live = Arc::clone(live);
     Ok(Box::new(move |providers| refresher.assign(&live.keys, providers)))
+}
+
+/// The one way out to addresses that tenants name.
+pub(super) fn connector(args: &args::Gateway) -> Result<Connector, Error> {
+    let connector = Connector::new(args.connect_to.clone(), args.private_issuers.clone())?.outside_of(args.cluster_cidrs.clone());
+    Ok(match &args.egress_proxy {
+        Some(proxy) => connector.through(proxy.clone(), args.no_proxy.clone()),
+        None => connector,
+    })
 }
 
 pub(super) fn init_log(args: &args::Gateway) -> Result<(), Error> {
