@@ -30,6 +30,7 @@ pub mod live;
 pub mod proxy;
 pub mod routing;
 pub mod telemetry;
+pub mod trust;
 
 #[cfg(feature = "controller")]
 pub mod api;

@@ -6,7 +6,11 @@ use crate::{
     routing::{BackendId, EndpointSet, Snapshot},
 };
 use arc_swap::ArcSwap;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 pub type EndpointMap = HashMap<BackendId, Arc<Endpoints>, foldhash::fast::RandomState>;
 
@@ -37,6 +41,11 @@ impl Live {
     /// The addresses behind a backend now; `None` when no table in service names it.
     pub fn endpoints_of(&self, backend: &BackendId) -> Option<Arc<EndpointSet>> {
         self.endpoints.load().get(backend).map(|endpoints| endpoints.now())
+    }
+
+    /// Every address of every backend now.
+    pub fn addresses(&self) -> HashSet<SocketAddr> {
+        self.endpoints.load().values().flat_map(|endpoints| endpoints.0.load().addresses().to_vec()).collect()
     }
 }
 

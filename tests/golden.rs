@@ -9,7 +9,7 @@ use portcullis::{
     authz::Line,
     compile::{Compiled, EndpointObject, HostBinding, Inputs, ObjectRef, Outcome, Ownership, ServiceObject, Verdict, compile},
     jwt::{AudienceMatch, ClaimName},
-    routing::{self, Access, Credentials, HostPattern, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy},
+    routing::{self, Access, Credentials, HostPattern, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy, Transport},
 };
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
@@ -118,10 +118,20 @@ fn serve_line(serve: &Serve) -> String {
         Some(Rewrite::Replace(with)) => format!(" as {with}"),
         Some(Rewrite::ReplacePrefix { matched, with }) => format!(" with its first {matched} bytes as {with}"),
     };
-    let upstream = &serve.upstream;
-    let slashes = if serve.keep_escaped_slashes { ", escaped slashes kept" } else { "" };
-    let body = serve.max_request_body.map(|most| format!(", bodies of up to {most} bytes")).unwrap_or_default();
-    format!("{access}{} -> {} in {:?}{rewrite}{slashes}{body}", credentials(&serve.credentials), upstream.backend, upstream.timeout)
+    let (upstream, over) = (&serve.upstream, transport(&serve.upstream.transport));
+    format!("{access}{} -> {}{over} in {:?}{rewrite}", credentials(&serve.credentials), upstream.backend, upstream.timeout)
+}
+
+/// Nothing for plain HTTP/1.1.
+fn transport(transport: &Transport) -> String {
+    match transport {
+        Transport::Http => String::new(),
+        Transport::H2c => " over h2c".to_owned(),
+        Transport::Https(tls) => {
+            let authority = if tls.ca_bundle.is_some() { " of a private CA" } else { "" };
+            format!(" over https as {}{authority}", tls.server_name)
+        }
+    }
 }
 
 /// Nothing when all of it is as it is by default.

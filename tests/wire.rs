@@ -8,6 +8,8 @@
 mod client;
 #[path = "support/gateway.rs"]
 mod gateway;
+#[path = "support/modern.rs"]
+mod modern;
 #[path = "support/origin.rs"]
 mod origin;
 
@@ -21,13 +23,13 @@ mod framing;
 mod headers;
 #[path = "wire/keys.rs"]
 mod keys;
-#[path = "wire/remembered.rs"]
-mod remembered;
 #[path = "wire/routes.rs"]
 mod routes;
 #[path = "wire/stop.rs"]
 mod stop;
 #[path = "wire/tokens.rs"]
 mod tokens;
+#[path = "wire/transports.rs"]
+mod transports;
 #[path = "wire/upstream.rs"]
 mod upstream;

@@ -60,7 +60,9 @@ fn served(serve: &Serve) -> Value {
             "keys": policy.provider.to_string(), "requires": policy.requirement.lines.len(),
         }),
     };
-    json!({ "access": access, "backend": serve.upstream.backend.to_string(), "timeoutMs": serve.upstream.timeout.as_millis() as u64 })
+    let upstream = &serve.upstream;
+    let (backend, scheme) = (upstream.backend.to_string(), upstream.transport.scheme());
+    json!({ "access": access, "backend": backend, "scheme": scheme, "timeoutMs": upstream.timeout.as_millis() as u64 })
 }
 
 fn provider(id: &ProviderId, keys: &ProviderKeys) -> Value {

@@ -3,7 +3,6 @@
 mod inspect;
 mod metrics;
 mod serve;
-mod tokens;
 
 #[cfg(feature = "controller")]
 pub use self::metrics::ControlMetrics;
@@ -11,7 +10,6 @@ pub use self::{
     inspect::Inspect,
     metrics::KeyMetrics,
     serve::{Admin, Answer, serve},
-    tokens::TokenMetrics,
 };
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub struct Auth0 {
     /// PEM certificates of the authority that signs the issuer's certificate, at most 32 KiB, in place of the system's roots.
     /// For issuers with a private authority. Default: the system's roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "ca_bundle")]
+    #[schemars(schema_with = "schema::ca_bundle")]
     pub ca_bundle: Option<String>,
 
     /// Tolerance for clocks that differ, on the token's `exp`, `nbf` and `iat` (0s to 60s). Default: 5s.
@@ -173,9 +173,4 @@ fn token_lifetime(_: &mut SchemaGenerator) -> Schema {
 /// What is at its default stays unsaid.
 fn is_false(value: &bool) -> bool {
     !value
-}
-
-fn ca_bundle(_: &mut SchemaGenerator) -> Schema {
-    let rule = "self.contains('-----BEGIN CERTIFICATE-----') && !self.contains('PRIVATE KEY-----')";
-    schema::text(32 * 1024, rule, "must hold PEM certificates (-----BEGIN CERTIFICATE-----) and no private key")
 }

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 /// A Service of the resource's own namespace. Requests go straight to its ready endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.tls) || !has(self.scheme) || self.scheme == 'https'")
+    .message("tls goes with scheme https; leave one of them out").field_path(".tls"))]
 pub struct Backend {
     /// Name of the Service, such as messages. In this resource's namespace, always; a Service of type ExternalName is refused.
     #[schemars(schema_with = "schema::label")]
@@ -17,11 +19,35 @@ pub struct Backend {
     /// The Service's port: its number (1 to 65535), such as 8080, or its name, such as http.
     pub port: Port,
 
-    /// The protocol spoken with the backend: http (HTTP/1.1 without TLS). Default: http, unless the Service port's appProtocol names
-    /// another protocol: then the rule answers 503 until this field says that http is right all the same.
+    /// The protocol spoken with the backend: http (HTTP/1.1 without TLS), h2c (HTTP/2 without TLS, as most gRPC servers want it) or
+    /// https (TLS, over which the backend chooses HTTP/2 or HTTP/1.1). Default: what the Service port's appProtocol says, https
+    /// for https and h2c for kubernetes.io/h2c, else http. Where appProtocol is grpc or kubernetes.io/wss the rule answers 503 until
+    /// this field says what is right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scheme")]
     pub scheme: Option<Scheme>,
+
+    /// How the backend's certificate is verified, with scheme https. It is verified always. Default: it must be for
+    /// SERVICE.NAMESPACE.svc, signed by one of the system's roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<BackendTls>,
+}
+
+/// What the backend must prove about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, KubeSchema, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendTls {
+    /// PEM certificates of the authority that signs the backend's certificate, at most 32 KiB, in place of the system's roots.
+    /// Default: the system's roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::ca_bundle")]
+    pub ca_bundle: Option<String>,
+
+    /// The DNS name that the backend's certificate must be for, such as messages.internal.example.com. Default:
+    /// SERVICE.NAMESPACE.svc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "server_name")]
+    pub server_name: Option<String>,
 }
 
 /// A port of a Service, by number or name.
@@ -38,6 +64,8 @@ pub enum Port {
 pub enum Scheme {
     #[default]
     Http,
+    H2c,
+    Https,
 }
 
 // === impl Port ===
@@ -67,5 +95,11 @@ impl JsonSchema for Port {
 }
 
 fn scheme(_: &mut SchemaGenerator) -> Schema {
-    schema::text(16, "self == 'http'", "must be http")
+    schema::text(16, "self in ['http', 'h2c', 'https']", "must be http, h2c or https")
+}
+
+fn server_name(_: &mut SchemaGenerator) -> Schema {
+    let label = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
+    let rule = format!("self.matches('^({label}[.])*{label}$') && !isIP(self)");
+    schema::text(253, &rule, "must be a DNS name in lower case, such as messages.shop.svc, without port, IP address or trailing dot")
 }

@@ -9,7 +9,6 @@ mod auth0;
 mod backend;
 mod crd;
 mod duration;
-mod quantity;
 mod require;
 mod rule;
 mod schema;
@@ -18,12 +17,11 @@ mod token;
 
 pub use self::{
     auth0::{Alg, AudienceMatch, Auth0},
-    backend::{Backend, Port, Scheme},
+    backend::{Backend, BackendTls, Port, Scheme},
     crd::custom_resource_definition,
     duration::{Duration, DurationError},
-    quantity::{Quantity, QuantityError},
     require::{Arrays, ClaimHeader, ClaimValues, FORBIDDEN_CLAIM_HEADERS, Require, ScopesMatch},
-    rule::{Access, EscapedSlashes, PathType, Rule},
+    rule::{Access, PathType, Rule},
     status::{HostSince, ProtectedEndpointStatus},
     token::{CrossOrigin, Forward, StreamsAtExpiry, Token},
 };
@@ -86,11 +84,6 @@ pub struct ProtectedEndpointSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "timeout")]
     pub timeout: Option<Duration>,
-
-    /// The most bytes that the body of a request may have, such as 10Mi, 500k or 1048576; the client otherwise gets 413: at once when
-    /// it has said the length, else when more comes, and the backend then sees the request break off. Default: no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_request_body: Option<Quantity>,
 
     /// What every token must hold, beyond being valid, on every rule with access Token; a rule's own is required in addition.
     /// Otherwise the client gets 403. Default: nothing.

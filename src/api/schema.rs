@@ -45,6 +45,12 @@ pub(super) fn label(_: &mut SchemaGenerator) -> Schema {
     text(63, rule, "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit")
 }
 
+/// Certificates of authorities, inline: they are public.
+pub(super) fn ca_bundle(_: &mut SchemaGenerator) -> Schema {
+    let rule = "self.contains('-----BEGIN CERTIFICATE-----') && !self.contains('PRIVATE KEY-----')";
+    text(32 * 1024, rule, "must hold PEM certificates (-----BEGIN CERTIFICATE-----) and no private key")
+}
+
 /// An absolute path in the one form that routing compares: no escape of what needs none, none of a slash, a control, or what
 /// is not UTF-8.
 pub(super) fn path(_: &mut SchemaGenerator) -> Schema {

@@ -8,10 +8,7 @@ use super::{
 use crate::{
     api::{self, Auth0},
     jwt::{Algorithm, AudienceMatch, Checks, Provider, ProviderId},
-};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+    trust,
 };
 use std::{fmt::Display, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -38,7 +35,7 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
     let issuer = report.keep(url(&"spec.auth0.issuer", auth.issuer.as_deref()));
     let jwks_url = report.keep(url(&"spec.auth0.jwksUrl", auth.jwks_url.as_deref()));
     let audience = report.keep(audience(&auth.audience));
-    let ca_bundle = report.keep(ca_bundle(auth.ca_bundle.as_deref()));
+    let ca_bundle = report.keep(ca_bundle(&"spec.auth0.caBundle", auth.ca_bundle.as_deref()));
     let refresh = report.keep(duration("jwksCacheDuration", auth.jwks_cache_duration.as_ref(), REFRESH));
     let max_staleness = report.keep(duration("jwksMaxStaleness", auth.jwks_max_staleness.as_ref(), STALENESS));
     let leeway = report.keep(duration("leeway", auth.leeway.as_ref(), LEEWAY));
@@ -108,19 +105,15 @@ fn lifetime(value: Option<&api::Duration>) -> Result<Option<Duration>, Problem> 
     value.map(read).transpose()
 }
 
-/// At least one certificate must be one that can be trusted; a bundle without would fail every fetch.
-fn ca_bundle(pem: Option<&str>) -> Result<Option<Arc<str>>, Problem> {
+/// Each certificate must be one that can be trusted: a bundle with another would fail every connection.
+pub(super) fn ca_bundle(field: &dyn Display, pem: Option<&str>) -> Result<Option<Arc<str>>, Problem> {
     let Some(pem) = pem else { return Ok(None) };
-    let wrong = |what: &str| Problem::invalid(&"spec.auth0.caBundle", what);
+    let wrong = |what: &str| Problem::invalid(field, what);
     if pem.len() > MAX_CA_BUNDLE {
         return Err(wrong("must be at most 32 KiB"));
     }
-    let certificates: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    let certificates = certificates.map_err(|_| wrong("must hold PEM certificates (-----BEGIN CERTIFICATE-----); this is no PEM"))?;
-    match RootCertStore::empty().add_parsable_certificates(certificates) {
-        (0, _) => Err(wrong("must hold PEM certificates (-----BEGIN CERTIFICATE-----) of an authority; none of it can be read as one")),
-        _ => Ok(Some(pem.into())),
-    }
+    let want = "must hold PEM certificates (-----BEGIN CERTIFICATE-----) of authorities, each of which can be read";
+    trust::bundle(pem).map(|_| Some(pem.into())).map_err(|error| wrong(&format!("{want}: {error}")))
 }
 
 fn algorithm(alg: api::Alg) -> Algorithm {

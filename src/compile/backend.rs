@@ -4,11 +4,12 @@ use super::{
     field::quote,
     inputs::{ServiceObject, ServicePort},
     report::Problem,
+    transport,
     verdict::Reason,
 };
 use crate::{
     api::{Backend, Port},
-    routing::BackendId,
+    routing::{BackendId, Transport},
 };
 use std::{collections::HashMap, fmt::Display, sync::Arc};
 
@@ -16,8 +17,12 @@ use std::{collections::HashMap, fmt::Display, sync::Arc};
 #[derive(Debug)]
 pub(super) struct Services<'a>(HashMap<(&'a str, &'a str), &'a ServiceObject>);
 
-/// Protocols of a Service port that this version cannot speak: a plain HTTP/1.1 request there would be wrong.
-const UNSUPPORTED: [&str; 4] = ["https", "kubernetes.io/h2c", "kubernetes.io/wss", "grpc"];
+/// Where a rule's requests go, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Target {
+    pub(super) backend: BackendId,
+    pub(super) transport: Transport,
+}
 
 // === impl Services ===
 
@@ -33,7 +38,7 @@ impl<'a> Services<'a> {
     }
 
     /// The Service port that `backend`, found at `field`, names in `namespace` (P68: no other can be named).
-    pub(super) fn resolve(&self, namespace: &Arc<str>, field: &dyn Display, backend: &Backend) -> Result<BackendId, Problem> {
+    pub(super) fn resolve(&self, namespace: &Arc<str>, field: &dyn Display, backend: &Backend) -> Result<Target, Problem> {
         let name = backend.service.as_str();
         let at = &format_args!("{field}.service");
         let missing =
@@ -45,8 +50,9 @@ impl<'a> Services<'a> {
             return Err(Problem::new(Reason::BackendNotPermitted, at, what));
         }
         let port = find_port(service, &backend.port).ok_or_else(|| no_port(field, service, &backend.port))?;
-        check_protocol(field, backend, port)?;
-        Ok(BackendId { namespace: Arc::clone(namespace), service: name.into(), port: port.name.as_str().into() })
+        let transport = transport::compile(field, namespace, backend, port)?;
+        let backend = BackendId { namespace: Arc::clone(namespace), service: name.into(), port: port.name.as_str().into() };
+        Ok(Target { backend, transport })
     }
 }
 
@@ -65,16 +71,4 @@ fn no_port(field: &dyn Display, service: &ServiceObject, wanted: &Port) -> Probl
     let known: Vec<_> = service.ports.iter().map(|port| format!("{} {}", port.number, port.name).trim_end().to_owned()).collect();
     let what = format!("Service {}/{} has no TCP port {wanted}; it has: {}", service.namespace, service.name, known.join(", "));
     Problem::new(Reason::PortNotFound, &format_args!("{field}.port"), what)
-}
-
-/// An explicit `scheme` overrides what the Service says.
-fn check_protocol(field: &dyn Display, backend: &Backend, port: &ServicePort) -> Result<(), Problem> {
-    let protocol = port.app_protocol.as_deref().filter(|protocol| UNSUPPORTED.contains(protocol));
-    match (backend.scheme, protocol) {
-        (None, Some(protocol)) => {
-            let what = format_args!("the port's appProtocol {protocol} is not supported; if it speaks plain HTTP/1.1, set scheme: http");
-            Err(Problem::new(Reason::UnsupportedProtocol, &format_args!("{field}.port"), what))
-        }
-        (Some(_), _) | (None, None) => Ok(()),
-    }
 }

@@ -29,6 +29,7 @@ mod route;
 mod salvage;
 mod spec;
 mod token;
+mod transport;
 mod verdict;
 
 pub use self::{

@@ -20,6 +20,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
+    cell::OnceCell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -97,13 +98,13 @@ fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services
         namespace: object.namespace.as_str().into(),
         name: object.name.as_str().into(),
         timeout: report.keep(route::endpoint_timeout(spec)),
-        max_request_body: report.keep(route::max_request_body(spec)),
         require: require::compile(&"spec.require", spec.require.as_ref(), report),
         spec,
         services,
         auth,
         credentials,
         claim_headers,
+        target: OnceCell::new(),
     }
 }
 

@@ -2,23 +2,24 @@
 
 use super::{
     auth::Auth,
-    backend::Services,
+    backend::{Services, Target},
     field, headers,
     report::{Problem, Report},
     require,
     salvage::{self, Place},
+    verdict::Reason,
 };
 use crate::{
-    api::{self, EscapedSlashes, PathType, ProtectedEndpointSpec, Quantity},
+    api::{self, PathType, ProtectedEndpointSpec},
     authz::{Line, Public, Requirement},
     routing::{
-        Access, BackendId, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy,
-        Upstream,
+        Access, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy, Upstream,
     },
 };
 use http::Method;
 use serde_json::Value;
 use std::{
+    cell::OnceCell,
     fmt::{self, Display},
     ops::RangeInclusive,
     sync::Arc,
@@ -45,9 +46,10 @@ pub(super) struct Shared<'a> {
     pub(super) auth: Option<Auth>,
     pub(super) credentials: Option<Credentials>,
     pub(super) timeout: Option<Duration>,
-    pub(super) max_request_body: Option<Option<u64>>,
     pub(super) require: Option<Vec<Line>>,
     pub(super) claim_headers: Option<Vec<ClaimHeader>>,
+    /// The spec's backend, once a rule has asked for it.
+    pub(super) target: OnceCell<Result<Target, Problem>>,
 }
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
@@ -72,11 +74,6 @@ pub(super) fn timeout(field: &dyn Display, value: Option<&api::Duration>, defaul
 
 pub(super) fn endpoint_timeout(spec: &ProtectedEndpointSpec) -> Result<Duration, Problem> {
     timeout(&"spec.timeout", spec.timeout.as_ref(), DEFAULT_TIMEOUT)
-}
-
-pub(super) fn max_request_body(spec: &ProtectedEndpointSpec) -> Result<Option<u64>, Problem> {
-    let bytes = spec.max_request_body.as_ref().map(Quantity::bytes).transpose();
-    bytes.map_err(|error| Problem::invalid(&"spec.maxRequestBody", error))
 }
 
 /// `rules[].name`, when it is a name; else the rule's place in the list.
@@ -160,11 +157,8 @@ impl RuleCompiler<'_> {
         let shared = self.shared.credentials.as_ref().zip(self.shared.claim_headers.as_ref());
         let (credentials, _) = shared.filter(|_| placed).ok_or(Refusal::InvalidSpec)?;
         let (timeout, rewrite) = timeout.zip(rewrite).ok_or(Refusal::InvalidSpec)?;
-        let max_request_body = self.shared.max_request_body.ok_or(Refusal::InvalidSpec)?;
-        let keep_escaped_slashes = self.rule.escaped_slashes == EscapedSlashes::Keep;
-        let (access, backend) = (access?, backend?);
-        let upstream = Upstream { backend, timeout, rewrite };
-        Ok(Serve { access, credentials: credentials.clone(), upstream, keep_escaped_slashes, max_request_body })
+        let (access, Target { backend, transport }) = (access?, backend?);
+        Ok(Serve { access, credentials: credentials.clone(), upstream: Upstream { backend, transport, timeout, rewrite } })
     }
 
     /// An endpoint's broken timeout breaks every rule, also those with one of their own.
@@ -214,17 +208,23 @@ impl RuleCompiler<'_> {
         })))
     }
 
-    fn backend(&self, report: &mut Report) -> Result<BackendId, Refusal> {
-        let (own, field) = (self.rule.backend.as_ref(), &self.at("backend"));
-        let Some(backend) = own.or(self.shared.spec.backend.as_ref()) else {
-            report.invalid(Problem::invalid(field, "is required here or in spec.backend"));
-            return Err(Refusal::InvalidSpec);
+    /// The endpoint's is looked up once for all rules that have none of their own.
+    fn backend(&self, report: &mut Report) -> Result<Target, Refusal> {
+        let resolve = |field: &dyn Display, backend| self.shared.services.resolve(&self.shared.namespace, field, backend);
+        let target = match (&self.rule.backend, &self.shared.spec.backend) {
+            (Some(own), _) => resolve(&self.at("backend"), own),
+            (None, Some(common)) => self.shared.target.get_or_init(|| resolve(&"spec.backend", common)).clone(),
+            (None, None) => Err(Problem::invalid(&self.at("backend"), "is required here or in spec.backend")),
         };
-        let field: &dyn Display = if own.is_some() { field } else { &"spec.backend" };
-        let resolved = self.shared.services.resolve(&self.shared.namespace, field, backend);
-        resolved.map_err(|problem| {
-            report.unresolved(problem);
-            Refusal::InvalidBackend
+        target.map_err(|problem| match problem.reason {
+            Reason::Invalid => {
+                report.invalid(problem);
+                Refusal::InvalidSpec
+            }
+            _ => {
+                report.unresolved(problem);
+                Refusal::InvalidBackend
+            }
         })
     }
 }

@@ -228,7 +228,7 @@ fn full_spec() -> Value {
             "alg": "RS256", "jwksCacheDuration": "15m", "jwksMaxStaleness": "24h", "leeway": "5s",
         },
         "token": {"header": "Authorization", "cookie": "t", "forward": "Keep", "crossOrigin": "Refuse"},
-        "backend": {"service": "web", "port": 80, "scheme": "http"},
+        "backend": {"service": "web", "port": 80, "scheme": "https", "tls": {"serverName": "web.example"}},
         "timeout": "30s",
         "require": {"scopes": ["s"], "scopesMatch": "All", "permissions": ["p"], "roles": ["r"], "rolesClaim": "c", "claims": [{"claim": "c", "values": ["v"]}]},
         "claimHeaders": [{"header": "X-A", "claim": "a", "arrays": "Join"}],

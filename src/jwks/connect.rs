@@ -1,13 +1,13 @@
 //! Connections to issuers: the name is resolved once, each address is judged, and only a judged address is connected to (P64).
 
-use super::{ConnectTo, EgressProxy, FetchError, NoProxy, PrivateIssuers, guard::Guard, resolve::Resolver};
-use ipnet::IpNet;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+use super::{ConnectTo, FetchError, PrivateIssuers, address};
+use crate::trust;
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
 /// One address that swallows packets must not use up the whole deadline.
@@ -19,39 +19,17 @@ pub type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
 #[derive(Clone, Debug)]
 pub struct Connector {
     connect_to: Vec<ConnectTo>,
-    guard: Guard,
-    egress: Option<(EgressProxy, NoProxy)>,
-    resolver: Resolver,
+    private: PrivateIssuers,
     system: Arc<ClientConfig>,
 }
 
 // === impl Connector ===
 
 impl Connector {
-    /// Reads the system's roots once; Mozilla's, which are built in, stand in when the system has none.
-    ///
     /// # Errors
     /// When this build's TLS cannot be set up at all.
     pub fn new(connect_to: Vec<ConnectTo>, private: PrivateIssuers) -> Result<Self, rustls::Error> {
-        let guard = Guard::new(private, Vec::new());
-        Ok(Self { connect_to, guard, egress: None, resolver: Resolver::default(), system: client_config(system_roots())? })
-    }
-
-    /// The same, but for these networks, whether their addresses are public or not: only what `private` names there is reached.
-    #[must_use]
-    pub fn outside_of(mut self, cluster: Vec<IpNet>) -> Self {
-        self.guard.set_cluster(cluster);
-        self
-    }
-
-    /// The same through `proxy`, but for hosts in `except` and those that a [`ConnectTo`] leads elsewhere.
-    ///
-    /// The proxy resolves names itself, so it must keep its clients out of private networks. What can be judged here is: an address, and a
-    /// name that resolves here to nothing but forbidden addresses, are not asked for.
-    #[must_use]
-    pub fn through(mut self, proxy: EgressProxy, except: NoProxy) -> Self {
-        self.egress = Some((proxy, except));
-        self
+        Ok(Self { connect_to, private, system: client_config(trust::system())? })
     }
 
     /// A connection to `host`, whose certificate must be for `host` wherever the connection leads, and be signed by the system's roots or,
@@ -62,51 +40,31 @@ impl Connector {
     pub async fn connect(&self, host: &str, port: u16, ca_bundle: Option<&str>) -> Result<TlsStream, FetchError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Dns)?;
         let config = match ca_bundle {
-            Some(pem) => client_config(bundle_roots(pem)?).map_err(|error| refused(&error, FetchError::Tls))?,
+            Some(pem) => bundle_config(pem)?,
             None => Arc::clone(&self.system),
         };
-        let stream = self.reach(host, port).await?;
+        let stream = connect_to_any(&self.addresses(host, port).await?).await?;
         let tls = tokio_rustls::TlsConnector::from(config).connect(name, stream).await;
         tls.map_err(|error| refused(&error, FetchError::Tls))
     }
 
-    #[cfg(test)]
-    pub(super) fn resolving(mut self, script: impl Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync + 'static) -> Self {
-        self.resolver = Resolver::Scripted(Arc::new(script));
-        self
-    }
-
-    async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        let redirect = self.connect_to.iter().find(|rule| rule.matches(host, port));
-        match &self.egress {
-            Some((proxy, except)) if redirect.is_none() && !except.contains(host, port) => self.reach_through(proxy, host, port).await,
-            _ => connect_to_any(&self.addresses(host, port, redirect).await?).await,
-        }
-    }
-
-    /// A name that only the proxy can resolve is left to the proxy.
-    async fn reach_through(&self, proxy: &EgressProxy, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        match self.addresses(host, port, None).await {
-            Ok(_) | Err(FetchError::Dns) => {}
-            Err(forbidden) => return Err(forbidden),
-        }
-        let unreachable = |error: &dyn std::error::Error| refused(error, FetchError::Proxy);
-        let found = tokio::net::lookup_host((proxy.host.as_str(), proxy.port)).await.map_err(|error| unreachable(&error))?;
-        let stream = connect_to_any(&found.collect::<Vec<_>>()).await.map_err(|error| unreachable(&error))?;
-        proxy.tunnel(stream, host, port).await
-    }
-
     /// Where `host` leads, without the addresses it must not lead to.
-    async fn addresses(&self, host: &str, port: u16, redirect: Option<&ConnectTo>) -> Result<Vec<SocketAddr>, FetchError> {
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        let redirect = self.connect_to.iter().find(|rule| rule.matches(host, port));
         let (to_host, to_port) = redirect.map_or((host, port), |rule| rule.target(host, port));
-        let found = self.resolver.resolve(to_host, to_port).await.map_err(|error| refused(&error, FetchError::Dns))?;
+        let found = tokio::net::lookup_host((to_host, to_port)).await.map_err(|error| refused(&error, FetchError::Dns))?;
+        let found: Vec<_> = found.collect();
         let trusted = redirect.is_some_and(ConnectTo::names_an_address);
-        let allowed: Vec<_> = found.iter().copied().filter(|address| trusted || self.guard.allows(host, address.ip())).collect();
+        let allowed: Vec<_> = found.iter().copied().filter(|address| trusted || self.may_reach(host, address.ip())).collect();
         match (found.is_empty(), allowed.is_empty()) {
             (true, _) => Err(FetchError::Dns),
             (_, true) => Err(FetchError::Forbidden),
             _ => Ok(allowed),
         }
+    }
+
+    fn may_reach(&self, host: &str, address: IpAddr) -> bool {
+        address::is_public(address) || self.private.allow(host, address)
     }
 }
 
@@ -121,34 +79,16 @@ async fn connect_to_any(addresses: &[SocketAddr]) -> Result<TcpStream, FetchErro
     Err(FetchError::Connect)
 }
 
-fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
+fn bundle_config(pem: &str) -> Result<Arc<ClientConfig>, FetchError> {
+    let roots = trust::bundle(pem).map_err(|error| refused(&error, FetchError::Tls))?;
+    client_config(roots.into()).map_err(|error| refused(&error, FetchError::Tls))
+}
+
+fn client_config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, rustls::Error> {
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions()?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::debug!(%error, "reading the system's roots");
-    }
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    roots
-}
-
-/// A bundle that holds no certificate, or one that cannot be read, trusts nobody.
-fn bundle_roots(pem: &str) -> Result<RootCertStore, FetchError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| refused(&error, FetchError::Tls))?;
-        roots.add(certificate).map_err(|error| refused(&error, FetchError::Tls))?;
-    }
-    if roots.is_empty() { Err(FetchError::Tls) } else { Ok(roots) }
 }
 
 fn refused(error: &dyn std::error::Error, code: FetchError) -> FetchError {
@@ -160,14 +100,6 @@ fn refused(error: &dyn std::error::Error, code: FetchError) -> FetchError {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_bundle_is_trusted_alone_and_without_one_somebody_is() {
-        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert_eq!(bundle_roots("").unwrap_err(), FetchError::Tls);
-        assert_eq!(bundle_roots(pem).unwrap_err(), FetchError::Tls);
-        assert!(system_roots().len() > 10);
-    }
-
     #[tokio::test]
     async fn an_address_that_refuses_gives_way_to_the_next() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -175,12 +107,5 @@ mod tests {
         let good = listener.local_addr().unwrap();
         assert_eq!(connect_to_any(&[refusing, good]).await.unwrap().peer_addr().unwrap(), good);
         assert_eq!(connect_to_any(&[refusing]).await.unwrap_err(), FetchError::Connect);
-    }
-
-    #[cfg(feature = "controller")]
-    #[test]
-    fn a_bundle_adds_nothing_to_itself() {
-        let pem = crate::demo::Authority::new().unwrap().pem();
-        assert_eq!(bundle_roots(&pem).unwrap().len(), 1);
     }
 }

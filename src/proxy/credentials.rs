@@ -18,9 +18,8 @@ pub(super) struct Presented {
     pub(super) place: Place,
 }
 
-/// Where a token was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     Cookie,
     Header,
     Query,

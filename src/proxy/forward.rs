@@ -3,21 +3,19 @@
 use super::{
     body::AnswerBody,
     headers,
-    pool::{Lease, Pool},
+    pool::{ConnectError, Lease, Peers, Pool},
     reject::Rejection,
     upload::{Upload, Wait},
     worker::Worker,
 };
-use crate::{
-    authz::Permit,
-    routing::{EndpointSet, Upstream},
-};
+use crate::{authz::Permit, routing::Upstream};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
+use http_body::Body as _;
 use hyper::body::Incoming;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 /// One request's way to a backend.
@@ -34,9 +32,10 @@ const ATTEMPTS: u8 = 3;
 
 enum Failure {
     /// Nothing was sent: any request may try another endpoint.
-    NotConnected(Request<Upload>, &'static str),
-    /// The connection had died before anything was sent on it.
-    NotSent(Request<Upload>),
+    NotConnected(Request<Upload>, ConnectError),
+    /// The connection had died before anything was sent on it, or the backend says that it did nothing with the request. With
+    /// whether the connection is one that carries one request at a time.
+    NotTaken(Request<Upload>, bool),
     /// Broken on the way. With a copy when the request may be sent again.
     Broken(Option<Request<Upload>>, Rejection),
 }
@@ -60,15 +59,6 @@ pub(super) async fn forward(
     *response.version_mut() = Version::HTTP_11;
     headers::clean_response(response.headers_mut());
     Ok(response.map(|body| AnswerBody::upstream(body, lease)))
-}
-
-/// What stands behind the backend now.
-///
-/// # Errors
-/// 503 when nothing does.
-pub(super) fn endpoints(worker: &Worker, upstream: &Upstream) -> Result<Arc<EndpointSet>, Rejection> {
-    let endpoints = worker.gateway.live.endpoints_of(&upstream.backend);
-    endpoints.filter(|endpoints| !endpoints.addresses().is_empty()).ok_or(Rejection::NoEndpoint)
 }
 
 /// One line of digits, or none: the library looks at it only where a body follows.
@@ -100,12 +90,13 @@ async fn exchange(
     upstream: &Upstream,
     chosen: &mut Option<SocketAddr>,
 ) -> Result<(Response<Incoming>, Lease), Rejection> {
-    let endpoints = endpoints(worker, upstream)?;
+    let endpoints = worker.gateway.live.endpoints_of(&upstream.backend).ok_or(Rejection::NoEndpoint)?;
+    let peers = worker.pool.peers(&upstream.transport);
     let mut attempt = Attempt { avoid: None, fresh: false, left: ATTEMPTS };
     let mut last = Rejection::NoEndpoint;
-    while let Some(address) = worker.pool.choose(endpoints.addresses(), attempt.avoid, worker.random()) {
+    while let Some(address) = worker.pool.choose(&peers, endpoints.addresses(), attempt.avoid, worker.random()) {
         *chosen = Some(address);
-        let failure = match send(&worker.pool, address, attempt.fresh, request).await {
+        let failure = match send(&worker.pool, &peers, address, attempt.fresh, request).await {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
@@ -115,18 +106,33 @@ async fn exchange(
     Err(last)
 }
 
-async fn send(pool: &Pool, address: SocketAddr, fresh: bool, request: Request<Upload>) -> Result<(Response<Incoming>, Lease), Failure> {
-    let mut lease = match pool.lease(address, fresh).await {
+async fn send(
+    pool: &Pool,
+    peers: &Peers,
+    address: SocketAddr,
+    fresh: bool,
+    request: Request<Upload>,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let mut lease = match pool.lease(peers, address, fresh).await {
         Ok(lease) => lease,
-        Err(error) => return Err(Failure::NotConnected(request, connect_reason(&error))),
+        Err(error) => return Err(Failure::NotConnected(request, error)),
     };
-    let copy = lease.reused.then(|| replayable(&request)).flatten();
+    let copy = (lease.reused || lease.is_shared()).then(|| copy(&request)).flatten();
+    let wait = request.body().wait();
     match lease.send(request).await {
-        Ok(response) => Ok((response, lease)),
-        Err(mut error) => match error.take_message() {
-            Some(request) => Err(Failure::NotSent(request)),
-            None => Err(Failure::Broken(copy, broken(error.error()))),
-        },
+        Ok(response) => {
+            lease.heed(response.headers());
+            Ok((response, lease))
+        }
+        Err(mut error) => {
+            lease.retire();
+            let alone = !lease.is_shared();
+            Err(match (error.take_message(), copy) {
+                (Some(request), _) => Failure::NotTaken(request, alone),
+                (None, Some(copy)) if was_refused(error.error()) => Failure::NotTaken(copy, alone),
+                (None, copy) => Failure::Broken(copy.filter(|copy| lease.reused && is_idempotent(copy)), broken(error.error(), &wait)),
+            })
+        }
     }
 }
 
@@ -155,15 +161,22 @@ impl Attempt {
     fn next(&mut self, address: SocketAddr, failure: Failure) -> Result<(Request<Upload>, Rejection), Rejection> {
         self.left -= 1;
         let (request, rejection) = match failure {
-            Failure::NotConnected(request, reason) if self.avoid.is_none() => {
+            Failure::NotConnected(_, ConnectError::Busy) => (None, Rejection::UpstreamLimit),
+            Failure::NotConnected(request, error) if self.avoid.is_none() => {
                 self.avoid = Some(address);
-                (Some(request), Rejection::Upstream(reason))
+                (Some(request), Rejection::Upstream(error.reason()))
             }
-            Failure::NotConnected(_, reason) => (None, Rejection::Upstream(reason)),
-            Failure::NotSent(request) => (Some(request), Rejection::Upstream("closed")),
-            Failure::Broken(copy, rejection) => (copy, rejection),
+            Failure::NotConnected(_, error) => (None, Rejection::Upstream(error.reason())),
+            Failure::NotTaken(request, alone) => {
+                // A shared connection is retired: the next one is another anyhow, and all that it carried may share it.
+                self.fresh = alone;
+                (Some(request), Rejection::Upstream("closed"))
+            }
+            Failure::Broken(copy, rejection) => {
+                self.fresh = true;
+                (copy, rejection)
+            }
         };
-        self.fresh = true;
         match request {
             Some(request) if self.left > 0 => Ok((request, rejection)),
             _ => Err(rejection),
@@ -171,12 +184,10 @@ impl Attempt {
     }
 }
 
-/// A copy to send again when a kept-alive connection turns out to be dead: only what is idempotent (RFC 9110 §9.2.2) and has
-/// no body.
-fn replayable(request: &Request<Upload>) -> Option<Request<Upload>> {
-    use http_body::Body as _;
-    let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
-    if !idempotent || !request.body().is_end_stream() {
+/// A copy to send again when a connection turns out to be dead, or the backend did not begin with the request: only without a
+/// body.
+fn copy(request: &Request<Upload>) -> Option<Request<Upload>> {
+    if !request.body().is_end_stream() {
         return None;
     }
     let mut copy = Request::new(Upload::default());
@@ -186,20 +197,30 @@ fn replayable(request: &Request<Upload>) -> Option<Request<Upload>> {
     Some(copy)
 }
 
-fn connect_reason(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connect_refused",
-        io::ErrorKind::TimedOut => "connect_timeout",
-        _ => "connect_failed",
-    }
+/// RFC 9110 §9.2.2.
+fn is_idempotent(request: &Request<Upload>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
 }
 
-fn broken(error: &hyper::Error) -> Rejection {
-    match error {
+/// Whether the backend says that it has not begun with the request (RFC 9113 §8.7): it refused the stream, or said goodbye and
+/// that it will not serve it.
+fn was_refused(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(|error| error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+}
+
+fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref())
+}
+
+fn broken(error: &hyper::Error, wait: &Wait) -> Rejection {
+    match (error, h2_error(error)) {
         // The client's body broke off or was no body: its fault, and its connection is done.
-        error if error.is_user() || error.is_body_write_aborted() => Rejection::BadRequest("body"),
-        error if error.is_parse() => Rejection::Upstream("invalid_response"),
-        error if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Rejection::Upstream("closed"),
+        (error, _) if wait.is_broken() || error.is_user() || error.is_body_write_aborted() => Rejection::BadRequest("body"),
+        // What it sent is no HTTP/2.
+        (_, Some(error)) if error.is_library() => Rejection::Upstream("invalid_response"),
+        (_, Some(error)) if error.is_go_away() || error.is_io() => Rejection::Upstream("closed"),
+        (error, _) if error.is_parse() => Rejection::Upstream("invalid_response"),
+        (error, _) if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Rejection::Upstream("closed"),
         _ => Rejection::Upstream("reset"),
     }
 }

@@ -14,7 +14,7 @@ mod balance;
 mod body;
 mod connection;
 mod credentials;
-mod explain;
+mod dialect;
 mod forward;
 mod handle;
 mod headers;
@@ -30,21 +30,17 @@ mod reject;
 mod serve;
 mod socket;
 mod target;
-mod trail;
 mod upload;
 mod watched;
 mod worker;
 
 pub use self::{
-    credentials::Place,
-    explain::{Explanation, Onward, Verdict, explain},
     listen::{ListenError, listen},
     reject::{Blame, Rejection},
     serve::{Handle, Server, Shutdown},
-    trail::Step,
 };
 
-use crate::{jwt::TokenCache, live::Live, telemetry};
+use crate::{live::Live, telemetry};
 use ipnet::IpNet;
 use std::{sync::Arc, time::Duration};
 
@@ -52,20 +48,11 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Gateway {
     pub live: Arc<Live>,
-    /// What is remembered of tokens whose signature was good.
-    pub tokens: Arc<TokenCache>,
     pub settings: Settings,
     pub metrics: Arc<telemetry::Metrics>,
     pub access_log: telemetry::AccessLog,
-    pub clock: Clock,
-}
-
-/// Tells the time since the Unix epoch.
-#[derive(Clone, Copy, Debug)]
-pub enum Clock {
-    Running(fn() -> Duration),
-    /// Always the same: for questions about another time.
-    Standing(Duration),
+    /// The time since the Unix epoch.
+    pub clock: fn() -> Duration,
 }
 
 /// Fixed for the life of the process.
@@ -109,20 +96,10 @@ pub struct Timeouts {
     pub connect: Duration,
     /// An upstream connection without a request.
     pub upstream_idle: Duration,
+    /// An upstream connection takes no new request when it is older: endpoints come and go, and those that came should get their
+    /// share.
+    pub upstream_life: Duration,
 }
-
-// === impl Clock ===
-
-impl Clock {
-    pub fn now(self) -> Duration {
-        match self {
-            Self::Running(now) => now(),
-            Self::Standing(now) => now,
-        }
-    }
-}
-
-// === impl Timeouts ===
 
 impl Timeouts {
     /// Of those that may begin at any time on a client's connection.
@@ -141,6 +118,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(3600),
             connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(20),
+            upstream_life: Duration::from_secs(600),
         }
     }
 }

@@ -16,12 +16,7 @@ pub(super) struct Asked<'a> {
 pub(super) fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
     let Asked { authority, uri, verified } = asked;
     let settings = &worker.gateway.settings;
-    let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING) && !http_body::Body::is_end_stream(&body);
     headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()), verified);
-    if chunked {
-        // Else the client library takes a GET's body for none.
-        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
     headers::set_forwarding(&mut parts.headers, peer, authority, &settings.via);
     if let Ok(host) = HeaderValue::from_str(authority) {
         parts.headers.insert(header::HOST, host);

@@ -10,8 +10,6 @@ use serde_json::json;
 pub enum Rejection {
     /// Cannot be read in one way only; the reason says which part.
     BadRequest(&'static str),
-    /// The rule takes no body of this length.
-    BodyTooLarge,
     /// A claim that the backend is to be told does not fit into a header.
     ClaimTooLong,
     CrossOrigin,
@@ -37,6 +35,8 @@ pub enum Rejection {
     Refused(Refusal),
     /// The backend refused or broke the connection before it answered; the reason says which.
     Upstream(&'static str),
+    /// As many connections to backends are in use as may be.
+    UpstreamLimit,
     UpstreamTimeout,
     UriTooLong,
 }
@@ -73,9 +73,10 @@ impl Rejection {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
-            Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) | Self::UpstreamLimit => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Loop => StatusCode::LOOP_DETECTED,
@@ -86,7 +87,6 @@ impl Rejection {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadRequest(part) | Self::InvalidRequest(part) => part,
-            Self::BodyTooLarge => "body_too_large",
             Self::ClaimTooLong => "claim_too_long",
             Self::CrossOrigin => "cross_origin",
             Self::Denied(denied) => denied.reason,
@@ -102,6 +102,7 @@ impl Rejection {
             Self::NotReady => "not_ready",
             Self::Refused(refusal) => refusal.as_str(),
             Self::Upstream(what) => what,
+            Self::UpstreamLimit => "upstream_limit",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UriTooLong => "uri_too_long",
         }
@@ -110,7 +111,7 @@ impl Rejection {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Upstream(_) | Self::UpstreamTimeout | Self::NoEndpoint => Blame::Upstream,
-            Self::KeysUnavailable | Self::Loop | Self::NotReady | Self::Refused(_) => Blame::Gateway,
+            Self::KeysUnavailable | Self::Loop | Self::NotReady | Self::Refused(_) | Self::UpstreamLimit => Blame::Gateway,
             _ => Blame::Client,
         }
     }
@@ -133,7 +134,7 @@ impl Rejection {
             Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidToken(_) => "invalid_token",
             Self::Denied(_) => "insufficient_scope",
-            Self::Refused(_) | Self::NotReady | Self::KeysUnavailable | Self::NoEndpoint => "unavailable",
+            Self::Refused(_) | Self::NotReady | Self::KeysUnavailable | Self::NoEndpoint | Self::UpstreamLimit => "unavailable",
             Self::Upstream(_) => "bad_gateway",
             _ => self.reason(),
         }
@@ -142,7 +143,6 @@ impl Rejection {
     fn title(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "The request can be read in more than one way",
-            Self::BodyTooLarge => "The request's body is too long",
             Self::ClaimTooLong => "A claim of the token is too long to pass on",
             Self::CrossOrigin => "A request from another site may not use this cookie",
             Self::Denied(_) => "The token does not allow this",
@@ -150,7 +150,7 @@ impl Rejection {
             Self::HeadTooLarge => "The request's head is too long",
             Self::InvalidRequest(_) => "The request must carry exactly one token",
             Self::InvalidToken(_) => "The token was refused",
-            Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) => "Not available now",
+            Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => "Not available now",
             Self::Loop => "The request runs in a loop",
             Self::MethodNotAllowed(_) => "This path does not take this method",
             Self::MissingToken => "A token is needed",
@@ -176,7 +176,7 @@ impl Rejection {
     fn add_headers(&self, realm: &str, headers: &mut HeaderMap) {
         match self {
             Self::MethodNotAllowed(allow) => drop(headers.insert(header::ALLOW, allow.clone())),
-            Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) => {
+            Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             // What follows such a request on its connection cannot be trusted to be a request (P16).
@@ -278,10 +278,10 @@ mod tests {
             (Rejection::NotReady, 503, retry()),
             (Rejection::NoEndpoint, 503, retry()),
             (Rejection::Upstream("connect"), 502, vec![]),
+            (Rejection::UpstreamLimit, 503, retry()),
             (Rejection::UpstreamTimeout, 504, vec![]),
             (Rejection::Loop, 508, vec![]),
             (Rejection::BadRequest("path"), 400, vec!["connection: close".to_owned()]),
-            (Rejection::BodyTooLarge, 413, vec![]),
             (Rejection::ExpectationFailed, 417, vec![]),
             (Rejection::ClaimTooLong, 403, vec![]),
             (Rejection::UriTooLong, 414, vec!["connection: close".to_owned()]),

@@ -1,6 +1,11 @@
 //! One worker: accepts connections, as many as it may have, and stops without dropping one.
 
-use super::{Gateway, listen::BACKLOG, pool::Pool, serve::Shutdown};
+use super::{
+    Gateway,
+    listen::BACKLOG,
+    pool::{Patience, Pool},
+    serve::Shutdown,
+};
 use std::{
     io,
     net::SocketAddr,
@@ -46,7 +51,8 @@ const LAST_ACCEPTS: Duration = Duration::from_millis(100);
 impl Worker {
     pub(super) fn new(gateway: &Arc<Gateway>, shutdown: watch::Receiver<Shutdown>, most: usize, seed: u64) -> Self {
         let timeouts = &gateway.settings.timeouts;
-        let pool = Pool::new(timeouts.connect, timeouts.upstream_idle, Arc::clone(&gateway.metrics));
+        let patience = Patience { connect: timeouts.connect, idle: timeouts.upstream_idle, life: timeouts.upstream_life };
+        let pool = Pool::new(patience, most, &gateway.metrics);
         Self { gateway: Arc::clone(gateway), pool, shutdown, most, random: AtomicU64::new(seed) }
     }
 
@@ -72,7 +78,7 @@ impl Worker {
                 biased;
                 _ = shutdown.wait_for(|at| *at >= Shutdown::Closing) => break,
                 Some(_) = connections.join_next() => {}
-                _ = sweep.tick() => self.pool.sweep(),
+                _ = sweep.tick() => self.pool.sweep(&self.gateway.live.addresses()),
                 // Last, and not without end: those who are here come before those who come (P58).
                 accepted = listener.accept(), if connections.len() < self.most => {
                     self.accept(accepted, &mut connections).await;

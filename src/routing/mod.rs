@@ -9,6 +9,7 @@ mod path;
 mod route;
 mod spot;
 mod table;
+mod transport;
 
 pub use self::{
     backend::{BackendId, EndpointSet},
@@ -19,5 +20,6 @@ pub use self::{
         Upstream,
     },
     spot::Spot,
-    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder, Standing},
+    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder},
+    transport::{Tls, Transport},
 };

@@ -7,7 +7,7 @@ use crate::{
 use http::{HeaderName, Method};
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
-use super::backend::BackendId;
+use super::{backend::BackendId, transport::Transport};
 
 /// One rule of one ProtectedEndpoint under one path.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +54,6 @@ pub struct Serve {
     pub access: Access,
     pub credentials: Credentials,
     pub upstream: Upstream,
-    /// `%2F` and `%5C` in a request's path are passed on as they are; otherwise such a request is refused.
-    pub keep_escaped_slashes: bool,
-    /// Bytes of a request's body; `None`: any number.
-    pub max_request_body: Option<u64>,
 }
 
 /// Who may pass.
@@ -115,6 +111,7 @@ pub enum CrossOrigin {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     pub backend: BackendId,
+    pub transport: Transport,
     /// From authorisation to the final response head.
     pub timeout: Duration,
     pub rewrite: Option<Rewrite>,
@@ -160,19 +157,6 @@ impl Refusal {
             Self::InvalidBackend => "invalid_backend",
             Self::InvalidSpec => "invalid_spec",
             Self::UnsupportedField => "unsupported_field",
-        }
-    }
-}
-
-// === impl Plan ===
-
-impl Plan {
-    /// # Errors
-    /// Why the rule refuses in place.
-    pub fn sound(&self) -> Result<&Serve, Refusal> {
-        match self {
-            Self::Refuse(refusal) => Err(*refusal),
-            Self::Serve(serve) => Ok(serve),
         }
     }
 }

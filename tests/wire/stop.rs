@@ -221,6 +221,7 @@ const SHORT: Timeouts = Timeouts {
     write_stall: Duration::from_millis(400),
     connect: Duration::from_secs(5),
     upstream_idle: Duration::from_secs(20),
+    upstream_life: Duration::from_secs(600),
     body_idle: Duration::from_secs(20),
 };
 

@@ -23,19 +23,19 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-pub(super) const NAME: &str = "issuer.example.com";
-pub(super) const KEYS: &str = r#"{"keys":[]}"#;
+const NAME: &str = "issuer.example.com";
+const KEYS: &str = r#"{"keys":[]}"#;
 
 /// Answers every connection alike, and counts them.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+struct Server {
+    address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    pub(super) ca: String,
+    ca: String,
 }
 
 impl Server {
     /// A server with a good certificate, which sends `answer` to whatever is asked.
-    pub(super) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+    async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::start(move |mut stream| {
             let answer = Arc::clone(&answer);
@@ -78,7 +78,7 @@ impl Server {
         Self { address, connections, ca }
     }
 
-    pub(super) fn connections(&self) -> usize {
+    fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
@@ -103,11 +103,11 @@ async fn fetch(url: &str, ca: Option<&str>, connect_to: Option<&str>, private: &
     fetcher.fetch(&id).await.map(|document| String::from_utf8(document.to_vec()).unwrap())
 }
 
-pub(super) fn response(head: &str, body: &str) -> Vec<u8> {
+fn response(head: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-pub(super) fn failed(error: FetchError) -> Result<String, FetchFailure> {
+fn failed(error: FetchError) -> Result<String, FetchFailure> {
     Err(FetchFailure { error, retry_after: None })
 }
 

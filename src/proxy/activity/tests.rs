@@ -8,6 +8,7 @@ const LIMITS: Timeouts = Timeouts {
     write_stall: Duration::from_secs(30),
     connect: Duration::from_secs(5),
     upstream_idle: Duration::from_secs(20),
+    upstream_life: Duration::from_secs(600),
     body_idle: Duration::from_secs(100),
 };
 
