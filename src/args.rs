@@ -2,7 +2,7 @@
 
 use crate::{
     compile::{DEFAULT_CLASS, HostBinding},
-    jwks::{ConnectTo, PrivateIssuers},
+    jwks::{ConnectTo, EgressProxy, NoProxy, PrivateIssuers},
     proxy,
     routing::HostPattern,
     telemetry,
@@ -141,6 +141,9 @@ pub struct Gateway {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub max_connections: u32,
+    /// Memory for tokens whose signature was found good, such as 64Mi, or `off`; at most a quarter of the memory limit
+    #[arg(long, value_name = "SIZE|off", env = "PORTCULLIS_TOKEN_CACHE", default_value = "128Mi", value_parser = parse_token_cache)]
+    pub token_cache: u64,
     /// Ends an answer, or what is left of an upload, of which no byte came or went for so long; event streams need signs of life
     #[arg(long, value_name = "DURATION", env = "PORTCULLIS_BODY_IDLE", default_value = "1h", value_parser = humantime::parse_duration)]
     pub body_idle: Duration,
@@ -168,6 +171,17 @@ pub struct Gateway {
     /// Issuers that may have private addresses
     #[arg(long, value_name = "HOST|CIDR,…", env = "PORTCULLIS_PRIVATE_ISSUERS", default_value = "")]
     pub private_issuers: PrivateIssuers,
+    /// The cluster's own networks, of pods, Services and nodes: no issuer may be there unless --private-issuers names its host, or its
+    /// network at least as narrowly
+    #[arg(long, value_name = "CIDR,…", env = "PORTCULLIS_CLUSTER_CIDRS", value_delimiter = ',')]
+    pub cluster_cidrs: Vec<IpNet>,
+    /// Reach issuers through this HTTP proxy, which resolves their names and so must keep out of private networks itself:
+    /// http://[USER:PASSWORD@]HOST:PORT
+    #[arg(long, value_name = "URL", env = "PORTCULLIS_EGRESS_PROXY", hide_env_values = true)]
+    pub egress_proxy: Option<EgressProxy>,
+    /// Issuers that are reached without the proxy: names with all below them, addresses, networks, `*`
+    #[arg(long, value_name = "HOST|CIDR,…", env = "NO_PROXY", default_value = "", hide_default_value = true)]
+    pub no_proxy: NoProxy,
     /// Namespaces that may own the host `*`; empty: any
     #[arg(long, value_name = "NAMESPACE,…", env = "PORTCULLIS_CATCH_ALL_NAMESPACES", value_delimiter = ',')]
     pub catch_all_namespaces: Vec<String>,
@@ -256,6 +270,18 @@ fn parse_health_path(text: &str) -> Result<HealthPath, String> {
     }
 }
 
+/// Bytes; 0 is off.
+fn parse_token_cache(text: &str) -> Result<u64, String> {
+    let (number, unit) = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)]
+        .into_iter()
+        .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|number| (number, unit)))
+        .unwrap_or((text, 1));
+    match text {
+        "off" => Ok(0),
+        _ => number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(|| "want a size such as 64Mi, or off".to_owned()),
+    }
+}
+
 fn parse_binding(text: &str) -> Result<HostBinding, String> {
     fn list<'a, T, E>(text: &'a str, parse: impl Fn(&'a str) -> Result<T, E>) -> Result<Vec<T>, E> {
         text.split(',').filter(|part| !part.is_empty()).map(parse).collect()
@@ -301,6 +327,10 @@ mod tests {
             "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
             "portcullis serve config --log text --log-filter debug --drain-delay 5s --drain-timeout 1m",
             "portcullis run --max-connections 100 --body-idle 10m",
+            "portcullis run --cluster-cidrs 10.96.0.0/12,10.244.0.0/16,fd00:10:96::/112",
+            "portcullis run --egress-proxy http://user:secret@proxy.example:3128 --no-proxy .corp.example,10.0.0.0/8",
+            "portcullis run --token-cache 64Mi",
+            "portcullis run --token-cache off",
             "portcullis demo --check",
             "portcullis check a.yaml b.yaml",
             "portcullis crd",
@@ -310,6 +340,10 @@ mod tests {
         }
         let bad = [
             ("portcullis run --max-connections 0", "0 is not in 1..=1000000"),
+            ("portcullis run --cluster-cidrs 10.96.0.0", "invalid"),
+            ("portcullis run --egress-proxy proxy:3128", "want http://HOST:PORT"),
+            ("portcullis run --token-cache 64MB", "want a size such as 64Mi, or off"),
+            ("portcullis run --token-cache 99999999999Gi", "want a size such as 64Mi, or off"),
             ("portcullis run --workers 0", "0 is not in 1..=256"),
             ("portcullis run --client-address TrustedProxies", "--trusted-proxies"),
             ("portcullis run --health-path health", "want a path"),

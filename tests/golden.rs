@@ -119,7 +119,9 @@ fn serve_line(serve: &Serve) -> String {
         Some(Rewrite::ReplacePrefix { matched, with }) => format!(" with its first {matched} bytes as {with}"),
     };
     let (upstream, over) = (&serve.upstream, transport(&serve.upstream.transport));
-    format!("{access}{} -> {}{over} in {:?}{rewrite}", credentials(&serve.credentials), upstream.backend, upstream.timeout)
+    let slashes = if serve.keep_escaped_slashes { ", escaped slashes kept" } else { "" };
+    let body = serve.max_request_body.map(|most| format!(", bodies of up to {most} bytes")).unwrap_or_default();
+    format!("{access}{} -> {}{over} in {:?}{rewrite}{slashes}{body}", credentials(&serve.credentials), upstream.backend, upstream.timeout)
 }
 
 /// Nothing for plain HTTP/1.1.

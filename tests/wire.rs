@@ -23,6 +23,8 @@ mod framing;
 mod headers;
 #[path = "wire/keys.rs"]
 mod keys;
+#[path = "wire/remembered.rs"]
+mod remembered;
 #[path = "wire/routes.rs"]
 mod routes;
 #[path = "wire/stop.rs"]

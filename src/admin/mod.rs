@@ -3,6 +3,7 @@
 mod inspect;
 mod metrics;
 mod serve;
+mod tokens;
 
 #[cfg(feature = "controller")]
 pub use self::metrics::ControlMetrics;
@@ -10,6 +11,7 @@ pub use self::{
     inspect::Inspect,
     metrics::KeyMetrics,
     serve::{Admin, Answer, serve},
+    tokens::TokenMetrics,
 };
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod auth0;
 mod backend;
 mod crd;
 mod duration;
+mod quantity;
 mod require;
 mod rule;
 mod schema;
@@ -20,8 +21,9 @@ pub use self::{
     backend::{Backend, BackendTls, Port, Scheme},
     crd::custom_resource_definition,
     duration::{Duration, DurationError},
+    quantity::{Quantity, QuantityError},
     require::{Arrays, ClaimHeader, ClaimValues, FORBIDDEN_CLAIM_HEADERS, Require, ScopesMatch},
-    rule::{Access, PathType, Rule},
+    rule::{Access, EscapedSlashes, PathType, Rule},
     status::{HostSince, ProtectedEndpointStatus},
     token::{CrossOrigin, Forward, StreamsAtExpiry, Token},
 };
@@ -84,6 +86,11 @@ pub struct ProtectedEndpointSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "timeout")]
     pub timeout: Option<Duration>,
+
+    /// The most bytes that the body of a request may have, such as 10Mi, 500k or 1048576; the client otherwise gets 413: at once when
+    /// it has said the length, else when more comes, and the backend then sees the request break off. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_request_body: Option<Quantity>,
 
     /// What every token must hold, beyond being valid, on every rule with access Token; a rule's own is required in addition.
     /// Otherwise the client gets 403. Default: nothing.

@@ -44,6 +44,12 @@ pub struct Rule {
     #[schemars(schema_with = "schema::path")]
     pub rewrite: Option<String>,
 
+    /// What becomes of %2f and %5c in a request's path. Refuse: 400. Keep: the backend gets them as they came, unless they stand
+    /// beside a dot segment, or another rule would serve the path with slashes in their place. For a Prefix: no such path equals
+    /// an Exact one. Default: Refuse.
+    #[serde(default)]
+    pub escaped_slashes: EscapedSlashes,
+
     /// What the token must hold on this rule, in addition to the endpoint's require. Not with access Public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require: Option<Require>,
@@ -69,6 +75,14 @@ pub enum PathType {
     #[default]
     Prefix,
     Exact,
+}
+
+/// What becomes of escaped slashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub enum EscapedSlashes {
+    #[default]
+    Refuse,
+    Keep,
 }
 
 /// Who may use a path.

@@ -39,6 +39,11 @@ impl Limits {
         }
         affordable
     }
+
+    /// Bytes for remembered tokens: at most `asked`, and a quarter of the memory beside the half for connections.
+    pub(super) fn tokens(self, asked: u64) -> u64 {
+        self.memory.map_or(asked, |memory| asked.min(memory as u64 / 4))
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +68,15 @@ mod tests {
         ];
         for (name, files, memory, asked, want) in rows {
             assert_eq!(Limits::parse(files, memory).connections(asked), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn remembered_tokens_take_a_quarter_of_the_memory_at_most() {
+        for (memory, asked, want) in
+            [("536870912\n", 1 << 27, 1 << 27), ("536870912\n", 1 << 30, 1 << 27), ("max\n", 1 << 30, 1 << 30), ("1000\n", 0, 0)]
+        {
+            assert_eq!(Limits::parse("", memory).tokens(asked), want, "{memory} {asked}");
         }
     }
 }

@@ -2,17 +2,18 @@
 
 use super::{Error, limits::Limits, stop};
 use crate::{
-    admin::{self, Admin, Answer, Inspect, KeyMetrics},
+    admin::{self, Admin, Answer, Inspect, KeyMetrics, TokenMetrics},
     args, clock,
     jwks::{Connector, Fetcher, KeyRing, Refresher},
+    jwt::TokenCache,
     live::Live,
-    proxy::{Gateway, Server, Settings, Timeouts, listen},
+    proxy::{Clock, Gateway, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use prometheus_client::collector::Collector;
-use std::{io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
+use std::{collections::HashSet, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::{self, Handle},
@@ -43,7 +44,7 @@ pub(super) struct Defaults {
 const CONTROL_THREADS: usize = 2;
 const MOST_WORKERS: usize = 4;
 
-/// How often the metrics are rid of rules that are gone; they stay for one more.
+/// How often what is gone is forgotten; in the metrics it stays for one more.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a table that is in service waits for its key sources before this process calls itself ready.
@@ -73,7 +74,7 @@ impl Plane {
         let live = Arc::new(Live::default());
         let ready = ready(table, Arc::clone(&live));
         let gateway = Arc::new(gateway(args, via(defaults.installation.as_deref())?, &live, collectors)?);
-        tokio::spawn(forget_rules(Arc::clone(&live), Arc::clone(&gateway.metrics)));
+        tokio::spawn(forget(Arc::clone(&gateway)));
         let (draining, draining_rx) = watch::channel(false);
         let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready: ready.clone(), draining: draining_rx };
         answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
@@ -117,10 +118,18 @@ impl Plane {
 
 /// What keeps the key ring supplied: called with the providers in use.
 pub(super) fn assign_keys(args: &args::Gateway, live: &Arc<Live>) -> Result<AssignKeys, Error> {
-    let connector = Connector::new(args.connect_to.clone(), args.private_issuers.clone())?;
-    let mut refresher = Refresher::new(Handle::current(), Fetcher::new(connector), random()?);
+    let mut refresher = Refresher::new(Handle::current(), Fetcher::new(connector(args)?), random()?);
     let live = Arc::clone(live);
     Ok(Box::new(move |providers| refresher.assign(&live.keys, providers)))
+}
+
+/// The one way out to addresses that tenants name.
+pub(super) fn connector(args: &args::Gateway) -> Result<Connector, Error> {
+    let connector = Connector::new(args.connect_to.clone(), args.private_issuers.clone())?.outside_of(args.cluster_cidrs.clone());
+    Ok(match &args.egress_proxy {
+        Some(proxy) => connector.through(proxy.clone(), args.no_proxy.clone()),
+        None => connector,
+    })
 }
 
 pub(super) fn init_log(args: &args::Gateway) -> Result<(), Error> {
@@ -147,12 +156,15 @@ async fn all_attempted(keys: &KeyRing) {
     }
 }
 
-/// Removes from the metrics what is no longer in the table (P74).
-async fn forget_rules(live: Arc<Live>, metrics: Arc<Metrics>) {
+/// Removes what is no longer in the table: from the metrics its rules (P74), from the remembered tokens those of its namespaces.
+async fn forget(gateway: Arc<Gateway>) {
     loop {
         tokio::time::sleep(FORGET_AFTER).await;
-        if let Some(table) = live.table.load().as_ref() {
-            metrics.retain_rules(&table.lines().iter().map(|line| &line.route.id).collect());
+        if let Some(table) = gateway.live.table.load().as_ref() {
+            let rules: HashSet<_> = table.lines().iter().map(|line| &line.route.id).collect();
+            gateway.metrics.retain_rules(&rules);
+            let namespaces: HashSet<_> = rules.iter().map(|rule| &*rule.namespace).collect();
+            gateway.tokens.tidy(|namespace| namespaces.contains(namespace), gateway.clock.now());
         }
     }
 }
@@ -168,7 +180,10 @@ fn via(installation: Option<&str>) -> Result<String, Error> {
 
 fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<Box<dyn Collector>>) -> Result<Gateway, Error> {
     let mut metrics = Metrics::default();
+    let limits = Limits::read();
+    let tokens = Arc::new(TokenCache::new(limits.tokens(args.token_cache)));
     metrics.collect_from(Box::new(KeyMetrics { live: Arc::clone(live) }));
+    metrics.collect_from(Box::new(TokenMetrics { tokens: Arc::clone(&tokens) }));
     collectors.into_iter().for_each(|collector| metrics.collect_from(collector));
     let access_log = match args.access_log() {
         true => AccessLog::start(args.log_format(), io::stdout())?,
@@ -180,9 +195,10 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         client_address: args.client_address(),
         via,
         timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
-        max_connections: Limits::read().connections(args.max_connections as usize),
+        max_connections: limits.connections(args.max_connections as usize),
     };
-    Ok(Gateway { live: Arc::clone(live), settings, metrics: Arc::new(metrics), access_log, clock: clock::unix_now })
+    let clock = Clock::Running(clock::unix_now);
+    Ok(Gateway { live: Arc::clone(live), tokens, settings, metrics: Arc::new(metrics), access_log, clock })
 }
 
 async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), Error> {

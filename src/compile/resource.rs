@@ -98,6 +98,7 @@ fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services
         namespace: object.namespace.as_str().into(),
         name: object.name.as_str().into(),
         timeout: report.keep(route::endpoint_timeout(spec)),
+        max_request_body: report.keep(route::max_request_body(spec)),
         require: require::compile(&"spec.require", spec.require.as_ref(), report),
         spec,
         services,

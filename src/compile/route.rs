@@ -10,7 +10,7 @@ use super::{
     verdict::Reason,
 };
 use crate::{
-    api::{self, PathType, ProtectedEndpointSpec},
+    api::{self, EscapedSlashes, PathType, ProtectedEndpointSpec, Quantity},
     authz::{Line, Public, Requirement},
     routing::{
         Access, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy, Upstream,
@@ -46,6 +46,7 @@ pub(super) struct Shared<'a> {
     pub(super) auth: Option<Auth>,
     pub(super) credentials: Option<Credentials>,
     pub(super) timeout: Option<Duration>,
+    pub(super) max_request_body: Option<Option<u64>>,
     pub(super) require: Option<Vec<Line>>,
     pub(super) claim_headers: Option<Vec<ClaimHeader>>,
     /// The spec's backend, once a rule has asked for it.
@@ -74,6 +75,11 @@ pub(super) fn timeout(field: &dyn Display, value: Option<&api::Duration>, defaul
 
 pub(super) fn endpoint_timeout(spec: &ProtectedEndpointSpec) -> Result<Duration, Problem> {
     timeout(&"spec.timeout", spec.timeout.as_ref(), DEFAULT_TIMEOUT)
+}
+
+pub(super) fn max_request_body(spec: &ProtectedEndpointSpec) -> Result<Option<u64>, Problem> {
+    let bytes = spec.max_request_body.as_ref().map(Quantity::bytes).transpose();
+    bytes.map_err(|error| Problem::invalid(&"spec.maxRequestBody", error))
 }
 
 /// `rules[].name`, when it is a name; else the rule's place in the list.
@@ -157,8 +163,11 @@ impl RuleCompiler<'_> {
         let shared = self.shared.credentials.as_ref().zip(self.shared.claim_headers.as_ref());
         let (credentials, _) = shared.filter(|_| placed).ok_or(Refusal::InvalidSpec)?;
         let (timeout, rewrite) = timeout.zip(rewrite).ok_or(Refusal::InvalidSpec)?;
+        let max_request_body = self.shared.max_request_body.ok_or(Refusal::InvalidSpec)?;
+        let keep_escaped_slashes = self.rule.escaped_slashes == EscapedSlashes::Keep;
         let (access, Target { backend, transport }) = (access?, backend?);
-        Ok(Serve { access, credentials: credentials.clone(), upstream: Upstream { backend, transport, timeout, rewrite } })
+        let upstream = Upstream { backend, transport, timeout, rewrite };
+        Ok(Serve { access, credentials: credentials.clone(), upstream, keep_escaped_slashes, max_request_body })
     }
 
     /// An endpoint's broken timeout breaks every rule, also those with one of their own.

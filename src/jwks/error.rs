@@ -12,6 +12,9 @@ pub enum FetchError {
     /// The connection was refused, or broke before the answer was whole.
     #[error("Connect")]
     Connect,
+    /// The egress proxy cannot be reached, or opens no tunnel.
+    #[error("Proxy")]
+    Proxy,
     /// The certificate is not valid for the name, not now, or not by the trusted roots; or the handshake broke.
     #[error("Tls")]
     Tls,
@@ -33,10 +36,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Dns,
         Self::Forbidden,
         Self::Connect,
+        Self::Proxy,
         Self::Tls,
         Self::Timeout,
         Self::Status,

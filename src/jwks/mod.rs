@@ -15,17 +15,21 @@
 
 mod address;
 mod connect;
+mod egress;
 mod error;
 mod exchange;
 mod fetch;
+mod guard;
 mod operator;
 mod provider;
 mod refresh;
+mod resolve;
 mod ring;
 mod schedule;
 
 pub use self::{
     connect::{Connector, TlsStream},
+    egress::{EgressProxy, EgressProxyError, NoProxy},
     error::FetchError,
     exchange::exchange,
     fetch::{Document, Fetch, FetchFailure, Fetcher},

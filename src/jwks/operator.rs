@@ -65,8 +65,10 @@ impl FromStr for ConnectTo {
 // === impl PrivateIssuers ===
 
 impl PrivateIssuers {
-    pub(super) fn allow(&self, host: &str, address: IpAddr) -> bool {
-        self.hosts.contains(&host.to_ascii_lowercase()) || self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+    /// By its name, or by a network that is at most as wide as `length`.
+    pub(super) fn allow(&self, host: &str, address: IpAddr, length: u8) -> bool {
+        let network = |network: &IpNet| network.prefix_len() >= length && network.contains(&address.to_canonical());
+        self.hosts.contains(&host.to_ascii_lowercase()) || self.networks.iter().any(network)
     }
 }
 
@@ -119,7 +121,7 @@ fn port_part(text: &str) -> Result<Option<u16>, &'static str> {
 }
 
 /// RFC 1123 labels; the last is not a number, so that no half-written address passes for a name.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         let inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         inner && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
@@ -191,7 +193,7 @@ mod tests {
             ("the next address", "any", "192.168.7.8", false),
         ];
         for (name, host, address, allowed) in rows {
-            assert_eq!(list.allow(host, address.parse().unwrap()), allowed, "{name}");
+            assert_eq!(list.allow(host, address.parse().unwrap(), 0), allowed, "{name}");
         }
         assert_eq!("".parse(), Ok(PrivateIssuers::default()));
         for bad in ["10.0.0.0/33", "10.0.0", "a..b", "-a.com", "a.com:443", "https://a.com", "*.a.com", "a b", "good.com,10/8"] {

@@ -1,11 +1,11 @@
 //! What a token must satisfy, and the one function that decides it.
 
-use super::{Algorithm, Claims, KeySet, TokenError, token::Token};
+use super::{Algorithm, Check, Claims, KeySet, TokenError, token::Token};
 use serde_json::Value;
 use std::time::Duration;
 
 /// No issuer means a token to live longer; one that says so was made by mistake or by a stranger. Three leap days included.
-const TEN_YEARS: Duration = Duration::from_secs(3_653 * 86_400);
+pub(super) const TEN_YEARS: Duration = Duration::from_secs(3_653 * 86_400);
 
 /// Everything one resource asks of a token, besides authorisation. Issuer and audience are always checked.
 ///
@@ -49,28 +49,61 @@ impl Checks {
     /// passed: it is the one error that may be worth fetching keys for. `Signature` depends on nothing but the token, the keys
     /// and the algorithm.
     pub fn verify(&self, token: &str, keys: &KeySet, now: Duration) -> Result<Claims, TokenError> {
+        self.verify_watched(token, keys, now, &mut |_| ())
+    }
+
+    /// [`Self::verify`] itself, before a watcher who is told which check comes next.
+    pub(super) fn verify_watched(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Duration,
+        begins: &mut impl FnMut(Check),
+    ) -> Result<Claims, TokenError> {
+        begins(Check::Shape);
         let token = Token::split(token)?;
-        let header = token.header(self.algorithm)?;
-        let claims = Claims::read(token.payload()?, self.algorithm, &header)?;
-        self.check(&claims, now)?;
+        let header = token.header(self.algorithm, begins)?;
+        begins(Check::Payload);
+        let payload = token.payload()?;
+        begins(Check::Claims);
+        let claims = Claims::read(payload, self.algorithm, &header)?;
+        self.check_watched(&claims, now, begins)?;
+        begins(Check::Shape);
         let signature = token.signature()?;
-        keys.verify(header.kid.as_deref(), self.algorithm, token.message, &signature)?;
-        Ok(claims)
+        begins(Check::Key);
+        let verified = keys.verify(header.kid.as_deref(), self.algorithm, token.message, &signature);
+        if verified != Err(TokenError::UnknownKey) {
+            begins(Check::Signature);
+        }
+        verified.map(|()| claims)
     }
 
     /// Everything that depends on the resource or on the time, and on no key. The one road for new tokens and remembered ones
     /// (J101, J102): what a cache holds is only that a signature was good.
     pub(super) fn check(&self, claims: &Claims, now: Duration) -> Result<(), TokenError> {
+        self.check_watched(claims, now, &mut |_| ())
+    }
+
+    fn check_watched(&self, claims: &Claims, now: Duration, begins: &mut impl FnMut(Check)) -> Result<(), TokenError> {
+        begins(Check::Algorithm);
         if claims.algorithm != self.algorithm {
             return Err(TokenError::Algorithm);
         }
+        begins(Check::Type);
         if self.require_at_jwt && !claims.is_at_jwt {
             return Err(TokenError::Type);
         }
+        begins(Check::Issuer);
         self.check_issuer(claims)?;
+        begins(Check::Audience);
         self.check_audience(claims)?;
-        self.check_times(claims, now)?;
+        begins(Check::Expiry);
+        self.check_expiry(claims, now)?;
+        begins(Check::Start);
+        self.check_start(claims, now)?;
+        begins(Check::Lifetime);
         self.check_lifetime(claims)?;
+        begins(Check::Organization);
         self.check_organization(claims)
     }
 
@@ -96,11 +129,16 @@ impl Checks {
         if passes { Ok(()) } else { Err(TokenError::Audience) }
     }
 
-    /// A token is valid while now < exp + leeway, from now >= nbf - leeway on (RFC 7519 §4.1.4, §4.1.5).
-    fn check_times(&self, claims: &Claims, now: Duration) -> Result<(), TokenError> {
-        if now >= claims.expires.saturating_add(self.leeway) || claims.expires > now.saturating_add(TEN_YEARS) {
-            return Err(TokenError::Expired);
+    /// A token is valid while now < exp + leeway (RFC 7519 §4.1.4).
+    fn check_expiry(&self, claims: &Claims, now: Duration) -> Result<(), TokenError> {
+        match now >= claims.expires.saturating_add(self.leeway) || claims.expires > now.saturating_add(TEN_YEARS) {
+            true => Err(TokenError::Expired),
+            false => Ok(()),
         }
+    }
+
+    /// And from now >= nbf - leeway on (RFC 7519 §4.1.5).
+    fn check_start(&self, claims: &Claims, now: Duration) -> Result<(), TokenError> {
         let latest_start = now.saturating_add(self.leeway);
         if claims.not_before.max(claims.issued).is_some_and(|start| start > latest_start) {
             return Err(TokenError::NotYetValid);

@@ -5,6 +5,7 @@ mod cache;
 mod checks;
 mod claims;
 mod error;
+mod examine;
 mod json;
 mod jwk;
 mod keys;
@@ -17,6 +18,7 @@ pub use self::{
     checks::{AudienceMatch, Checks},
     claims::{ClaimName, Claims},
     error::TokenError,
+    examine::{Check, Examination, Mismatch},
     keys::{KeySet, KeySetError, SecretError, SkippedKey},
     provider::{Provider, ProviderId},
 };

@@ -1,7 +1,7 @@
 //! The three parts of a compact JWS (RFC 7515 §7.1), and the header rules that need no key.
 
 use super::{
-    Algorithm, TokenError,
+    Algorithm, Check, TokenError,
     json::{self, Members},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,7 +19,7 @@ const KNOWN_CLAIMS: [&str; 14] =
 
 /// Parameters that change what the signature or the payload means. This verifier understands none of them, so even an empty
 /// `crit` is refused (RFC 7515 §4.1.11, RFC 7797, RFC 7519 §5.2).
-const REFUSED_PARAMETERS: [&str; 5] = ["crit", "b64", "zip", "cty", "enc"];
+pub(super) const REFUSED_PARAMETERS: [&str; 5] = ["crit", "b64", "zip", "cty", "enc"];
 /// Tokens made for other purposes, such as logout or DPoP proofs, name another type (RFC 8725 §3.11, RFC 9068 §4).
 const ACCEPTED_TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
 /// Those of them that name an access token of RFC 9068 §2.1.
@@ -62,13 +62,18 @@ impl<'a> Token<'a> {
     }
 
     /// Checks the header against the configured algorithm and returns what selects the key.
-    pub(super) fn header(&self, algorithm: Algorithm) -> Result<Header, TokenError> {
+    pub(super) fn header(&self, algorithm: Algorithm, begins: &mut impl FnMut(Check)) -> Result<Header, TokenError> {
+        begins(Check::Header);
+        Header::check(self.header_members()?, algorithm, begins)
+    }
+
+    /// What the header says, before any of it was checked.
+    pub(super) fn header_members(&self) -> Result<Map<String, Value>, TokenError> {
         let decoded = decode(self.header)?;
         if decoded.len() > MAX_HEADER {
             return Err(TokenError::Header);
         }
-        let members = json::object(&decoded, HEADER_DEPTH).map_err(|_| TokenError::Header)?;
-        Header::check(members, algorithm)
+        json::object(&decoded, HEADER_DEPTH).map_err(|_| TokenError::Header)
     }
 
     pub(super) fn payload(&self) -> Result<Members, TokenError> {
@@ -83,17 +88,20 @@ impl<'a> Token<'a> {
 // === impl Header ===
 
 impl Header {
-    fn check(mut members: Map<String, Value>, algorithm: Algorithm) -> Result<Self, TokenError> {
+    fn check(mut members: Map<String, Value>, algorithm: Algorithm, begins: &mut impl FnMut(Check)) -> Result<Self, TokenError> {
         if REFUSED_PARAMETERS.iter().any(|name| members.contains_key(*name)) {
             return Err(TokenError::Header);
         }
+        begins(Check::Type);
         if !members.get("typ").is_none_or(|typ| is_one_of(&ACCEPTED_TYPES, typ)) {
             return Err(TokenError::Type);
         }
         let is_at_jwt = members.get("typ").is_some_and(|typ| is_one_of(&ACCESS_TOKEN_TYPES, typ));
+        begins(Check::Algorithm);
         if members.get("alg").and_then(Value::as_str) != Some(algorithm.as_str()) {
             return Err(TokenError::Algorithm);
         }
+        begins(Check::Header);
         match members.remove("kid") {
             None => Ok(Self { kid: None, is_at_jwt }),
             Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Self { kid: Some(kid), is_at_jwt }),

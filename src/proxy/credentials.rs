@@ -18,8 +18,9 @@ pub(super) struct Presented {
     pub(super) place: Place,
 }
 
+/// Where a token was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub enum Place {
     Cookie,
     Header,
     Query,

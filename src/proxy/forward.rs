@@ -8,14 +8,17 @@ use super::{
     upload::{Upload, Wait},
     worker::Worker,
 };
-use crate::{authz::Permit, routing::Upstream};
+use crate::{
+    authz::Permit,
+    routing::{EndpointSet, Upstream},
+};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body as _;
 use hyper::body::Incoming;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// One request's way to a backend.
@@ -61,6 +64,15 @@ pub(super) async fn forward(
     Ok(response.map(|body| AnswerBody::upstream(body, lease)))
 }
 
+/// What stands behind the backend now.
+///
+/// # Errors
+/// 503 when nothing does.
+pub(super) fn endpoints(worker: &Worker, upstream: &Upstream) -> Result<Arc<EndpointSet>, Rejection> {
+    let endpoints = worker.gateway.live.endpoints_of(&upstream.backend);
+    endpoints.filter(|endpoints| !endpoints.addresses().is_empty()).ok_or(Rejection::NoEndpoint)
+}
+
 /// One line of digits, or none: the library looks at it only where a body follows.
 fn length_is_clear(headers: &HeaderMap) -> bool {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
@@ -90,7 +102,7 @@ async fn exchange(
     upstream: &Upstream,
     chosen: &mut Option<SocketAddr>,
 ) -> Result<(Response<Incoming>, Lease), Rejection> {
-    let endpoints = worker.gateway.live.endpoints_of(&upstream.backend).ok_or(Rejection::NoEndpoint)?;
+    let endpoints = endpoints(worker, upstream)?;
     let peers = worker.pool.peers(&upstream.transport);
     let mut attempt = Attempt { avoid: None, fresh: false, left: ATTEMPTS };
     let mut last = Rejection::NoEndpoint;

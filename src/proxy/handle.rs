@@ -12,6 +12,7 @@ use super::{
     record::Record,
     reject::Context,
     target::Target,
+    trail::{Step, Trail},
     upload::Upload,
     worker::Worker,
 };
@@ -19,15 +20,31 @@ use crate::{
     authz::Permit,
     jwks::Keys,
     jwt::{Claims, KeySet, TokenError},
-    routing::{Access, CanonicalPath, Found, Plan, Route, Serve, TokenPolicy},
+    routing::{Access, CanonicalPath, Found, Route, Serve, TokenPolicy},
     telemetry,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 const HEALTHY: &str = r#"{"status":"ok"}"#;
+
+/// What becomes of a request, once everything about it is decided.
+pub(super) enum Decision {
+    /// By the gateway itself, under this label.
+    Answer(Response<AnswerBody>, &'static str),
+    Forward(Passage),
+}
+
+/// What goes to a backend, and the permit for it.
+pub(super) struct Passage {
+    pub(super) route: Arc<Route>,
+    pub(super) permit: Permit,
+    pub(super) request: Request<Upload>,
+    /// When the answer has to end.
+    until: Option<Instant>,
+}
 
 /// Answers every request, whatever comes.
 pub(super) async fn handle(
@@ -74,49 +91,73 @@ pub(super) async fn handle(
 async fn serve(
     worker: &Worker,
     peer: SocketAddr,
-    mut parts: Parts,
+    parts: Parts,
     body: Upload,
     record: &mut Record,
 ) -> Result<Response<AnswerBody>, Rejection> {
+    let Passage { route, permit, request, until } = match decide(worker, peer, parts, body, record).await? {
+        Decision::Answer(response, label) => {
+            record.served(response.status(), label);
+            return Ok(response);
+        }
+        Decision::Forward(passage) => passage,
+    };
+    // 6. Forward, with the permit, and for as long as the token lasts.
+    let upstream = &route.plan.sound().map_err(Rejection::Refused)?.upstream;
+    let wait = request.body().wait();
+    let response = forward(worker, permit, request, upstream, &mut record.upstream).await;
+    let response = response.map_err(|rejection| wait.explain(rejection))?;
+    record.served(response.status(), "forwarded");
+    Ok(response.map(|body| body.ending(until)))
+}
+
+/// Everything that is decided before a backend hears of the request; `explain` asks the same.
+pub(super) async fn decide(
+    worker: &Worker,
+    peer: SocketAddr,
+    mut parts: Parts,
+    body: Upload,
+    record: &mut Record,
+) -> Result<Decision, Rejection> {
     // 1. One reading of what is asked for, or none: everything below decides on it, and it alone is forwarded.
     let target = Target::read(&parts)?;
     target.host.as_str().clone_into(&mut record.host);
     record.path = telemetry::cut(target.path.as_sent(), telemetry::MAX_PATH).to_owned();
+    record.trail.pass(Step::Target);
     // 2. The route. Final: nothing below looks for another.
     let Some(route) = find(worker, &parts.method, &target)? else {
-        record.served(StatusCode::OK, "health");
-        return Ok(health());
+        return Ok(Decision::Answer(health(), "health"));
     };
     record.rule = Some(route.id.clone());
-    let serve = match &route.plan {
-        Plan::Refuse(refusal) => return Err(Rejection::Refused(*refusal)),
-        Plan::Serve(serve) => serve,
-    };
+    record.trail.pass_route(&route);
+    let serve = route.plan.sound().map_err(Rejection::Refused)?;
+    record.trail.pass(Step::Plan);
     let query = credentials::remove_from_query(&serve.credentials, parts.uri.query());
     let (authority, uri) = (authority(&target), upstream_uri(&serve.upstream, &target.path, query.as_deref())?);
+    record.trail.pass(Step::Rewrite);
     // 3. What only the gateway may say is removed before anything else can look at it, on Public rules too.
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
-    let (permit, identity) = authorise(worker, serve, &mut parts, &authority).await?;
+    let (permit, identity) = authorise(worker, &route.id.namespace, serve, &mut parts, &authority, &mut record.trail).await?;
+    let body = body.limited(serve.max_request_body)?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
+    record.trail.pass(Step::Loop);
     let verified = identity.as_ref().map(|_| &serve.credentials.header);
     let mut request = upstream_request(worker, peer, parts, body, Asked { authority: &authority, uri, verified });
     if let Some(Identity { policy, claims, token }) = &identity {
         credentials::pass_on(&serve.credentials, token, request.headers_mut())?;
         identity::set(&policy.claim_headers, claims, request.headers_mut())?;
+        record.trail.pass(Step::Identity);
     }
-    // 6. Forward, with the permit, and for as long as the token lasts.
-    let response = forward(worker, permit, request, &serve.upstream, &mut record.upstream).await?;
-    record.served(response.status(), "forwarded");
-    let until = identity.filter(|_| serve.credentials.end_with_token).map(|identity| identity.until((worker.gateway.clock)()));
-    Ok(response.map(|body| body.ending(until)))
+    let until = identity.filter(|_| serve.credentials.end_with_token).map(|identity| identity.until(worker.gateway.clock.now()));
+    Ok(Decision::Forward(Passage { route, permit, request, until }))
 }
 
 /// Who asks, verified.
 struct Identity<'a> {
     policy: &'a TokenPolicy,
-    claims: Box<Claims>,
+    claims: Arc<Claims>,
     token: String,
 }
 
@@ -132,10 +173,12 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
     let table = worker.gateway.live.table.load();
     let snapshot = table.as_ref().as_ref().ok_or(Rejection::NotReady)?;
     let found = snapshot.find(&target.host, &target.path, method);
-    // Reserved characters: some backends decode them, some do not, and the decision must hold for both.
-    if let Some(undecoded) = target.path.undecoded()
-        && !is_same(&found, &snapshot.find(&target.host, &undecoded, method))
-    {
+    if target.path.has_escaped_slashes() && !keeps_escaped_slashes(&found) {
+        return Err(Rejection::BadRequest("path"));
+    }
+    // Reserved characters and slashes: some backends decode them, some do not, and the decision must hold for all.
+    let mut readings = target.path.readings();
+    if readings.any(|reading| !is_same(&found, &snapshot.find(&target.host, &reading, method))) {
         return Err(Rejection::BadRequest("escapes"));
     }
     match found {
@@ -145,6 +188,11 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
         Found::NoRoute if is_health(worker, method, &target.path) => Ok(None),
         Found::NoRoute => Err(Rejection::NoRoute),
     }
+}
+
+/// P29: `escapedSlashes: Keep`.
+fn keeps_escaped_slashes(found: &Found<'_>) -> bool {
+    matches!(found, Found::Route(route) if route.plan.sound().is_ok_and(|serve| serve.keep_escaped_slashes))
 }
 
 fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
@@ -158,33 +206,41 @@ fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
 /// Nobody in particular asks on a Public rule.
 async fn authorise<'a>(
     worker: &Worker,
+    namespace: &str,
     serve: &'a Serve,
     parts: &mut Parts,
     authority: &str,
+    trail: &mut Trail,
 ) -> Result<(Permit, Option<Identity<'a>>), Rejection> {
     let policy = match &serve.access {
         Access::Public(public) => {
             credentials::remove_on_public(&serve.credentials, &mut parts.headers);
+            trail.pass(Step::Public);
             return Ok((public.permit(), None));
         }
         Access::Token(policy) => policy,
     };
-    let Presented { token, place } = credentials::find(&serve.credentials, &parts.headers, parts.uri.query())?;
+    let presented = credentials::find(&serve.credentials, &parts.headers, parts.uri.query())?;
+    trail.pass_credentials(&presented);
+    let Presented { token, place } = presented;
     credentials::check_origin(&serve.credentials, place, parts, authority)?;
-    let claims = Box::new(verify(worker, policy, &token).await?);
+    trail.pass(Step::Origin);
+    let claims = verify(worker, namespace, policy, &token).await?;
+    trail.pass(Step::Token);
     let permit = policy.requirement.check(&claims).map_err(Rejection::Denied)?;
+    trail.pass(Step::Permission);
     credentials::remove(&serve.credentials, Some(place), &mut parts.headers);
     Ok((permit, Some(Identity { policy, claims, token })))
 }
 
 /// Once more with fresh keys when everything but the key is right: the issuer may have rotated (J48).
-async fn verify(worker: &Worker, policy: &TokenPolicy, token: &str) -> Result<Claims, Rejection> {
+async fn verify(worker: &Worker, namespace: &str, policy: &TokenPolicy, token: &str) -> Result<Arc<Claims>, Rejection> {
     let provider = worker.gateway.live.keys.find(&policy.provider).ok_or(Rejection::KeysUnavailable)?;
     let keys = || match provider.at(Instant::now(), policy.max_staleness) {
         Keys::Known(keys) => Ok(keys),
         Keys::Unavailable => Err(Rejection::KeysUnavailable),
     };
-    let verify = |keys: &KeySet| policy.checks.verify(token, keys, (worker.gateway.clock)());
+    let verify = |keys: &KeySet| worker.gateway.tokens.verify(namespace, token, &policy.checks, keys, worker.gateway.clock.now());
     let known = keys()?;
     let verified = match verify(&known) {
         Err(TokenError::UnknownKey) if provider.refresh_for_unknown_key(&known).await => verify(&*keys()?),
@@ -220,6 +276,6 @@ fn request_id(worker: &Worker, headers: &mut HeaderMap) -> String {
 }
 
 /// All that an error answer needs of a request whose head has been taken apart.
-fn accept_lines(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn accept_lines(headers: &HeaderMap) -> HeaderMap {
     headers.get_all(header::ACCEPT).iter().map(|line| (header::ACCEPT, line.clone())).collect()
 }

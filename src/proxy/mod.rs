@@ -15,6 +15,7 @@ mod body;
 mod connection;
 mod credentials;
 mod dialect;
+mod explain;
 mod forward;
 mod handle;
 mod headers;
@@ -30,17 +31,21 @@ mod reject;
 mod serve;
 mod socket;
 mod target;
+mod trail;
 mod upload;
 mod watched;
 mod worker;
 
 pub use self::{
+    credentials::Place,
+    explain::{Explanation, Onward, Verdict, explain},
     listen::{ListenError, listen},
     reject::{Blame, Rejection},
     serve::{Handle, Server, Shutdown},
+    trail::Step,
 };
 
-use crate::{live::Live, telemetry};
+use crate::{jwt::TokenCache, live::Live, telemetry};
 use ipnet::IpNet;
 use std::{sync::Arc, time::Duration};
 
@@ -48,11 +53,20 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Gateway {
     pub live: Arc<Live>,
+    /// What is remembered of tokens whose signature was good.
+    pub tokens: Arc<TokenCache>,
     pub settings: Settings,
     pub metrics: Arc<telemetry::Metrics>,
     pub access_log: telemetry::AccessLog,
-    /// The time since the Unix epoch.
-    pub clock: fn() -> Duration,
+    pub clock: Clock,
+}
+
+/// Tells the time since the Unix epoch.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    Running(fn() -> Duration),
+    /// Always the same: for questions about another time.
+    Standing(Duration),
 }
 
 /// Fixed for the life of the process.
@@ -100,6 +114,19 @@ pub struct Timeouts {
     /// share.
     pub upstream_life: Duration,
 }
+
+// === impl Clock ===
+
+impl Clock {
+    pub fn now(self) -> Duration {
+        match self {
+            Self::Running(now) => now(),
+            Self::Standing(now) => now,
+        }
+    }
+}
+
+// === impl Timeouts ===
 
 impl Timeouts {
     /// Of those that may begin at any time on a client's connection.

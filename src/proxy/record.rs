@@ -5,6 +5,7 @@ use super::{
     activity::Activity,
     body::Broken,
     reject::{Blame, Rejection},
+    trail::Trail,
 };
 use crate::{routing::RuleId, telemetry};
 use http::{Method, StatusCode};
@@ -27,6 +28,7 @@ pub(super) struct Record {
     pub(super) request_id: String,
     pub(super) rule: Option<RuleId>,
     pub(super) upstream: Option<SocketAddr>,
+    pub(super) trail: Trail,
     status: StatusCode,
     reason: &'static str,
     blame: Option<&'static str>,
@@ -48,6 +50,7 @@ impl Record {
             request_id: String::new(),
             rule: None,
             upstream: None,
+            trail: Trail::default(),
             status: StatusCode::OK,
             // Kept when nobody answers: the client went away.
             reason: "aborted",
@@ -90,7 +93,7 @@ impl Drop for Record {
         let status = self.answered.map_or(telemetry::CLIENT_CLOSED, |_| self.status.as_u16());
         self.gateway.metrics.request(self.rule.as_ref(), status, self.reason, latency);
         self.gateway.access_log.write(&telemetry::AccessLine {
-            time: (self.gateway.clock)(),
+            time: self.gateway.clock.now(),
             client: self.client,
             method: telemetry::cut(self.method.as_str(), telemetry::MAX_METHOD),
             host: &self.host,

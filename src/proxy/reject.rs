@@ -10,6 +10,8 @@ use serde_json::json;
 pub enum Rejection {
     /// Cannot be read in one way only; the reason says which part.
     BadRequest(&'static str),
+    /// The rule takes no body of this length.
+    BodyTooLarge,
     /// A claim that the backend is to be told does not fit into a header.
     ClaimTooLong,
     CrossOrigin,
@@ -73,6 +75,7 @@ impl Rejection {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) | Self::UpstreamLimit => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -87,6 +90,7 @@ impl Rejection {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadRequest(part) | Self::InvalidRequest(part) => part,
+            Self::BodyTooLarge => "body_too_large",
             Self::ClaimTooLong => "claim_too_long",
             Self::CrossOrigin => "cross_origin",
             Self::Denied(denied) => denied.reason,
@@ -143,6 +147,7 @@ impl Rejection {
     fn title(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "The request can be read in more than one way",
+            Self::BodyTooLarge => "The request's body is too long",
             Self::ClaimTooLong => "A claim of the token is too long to pass on",
             Self::CrossOrigin => "A request from another site may not use this cookie",
             Self::Denied(_) => "The token does not allow this",
@@ -282,6 +287,7 @@ mod tests {
             (Rejection::UpstreamTimeout, 504, vec![]),
             (Rejection::Loop, 508, vec![]),
             (Rejection::BadRequest("path"), 400, vec!["connection: close".to_owned()]),
+            (Rejection::BodyTooLarge, 413, vec![]),
             (Rejection::ExpectationFailed, 417, vec![]),
             (Rejection::ClaimTooLong, 403, vec![]),
             (Rejection::UriTooLong, 414, vec!["connection: close".to_owned()]),

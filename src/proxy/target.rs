@@ -32,7 +32,7 @@ impl<'a> Target<'a> {
         check_expectation(&parts.headers)?;
         let authority = authority(parts)?;
         let host = Host::parse(authority).map_err(|_| Rejection::BadRequest("host"))?;
-        let path = CanonicalPath::parse(parts.uri.path()).map_err(|_| Rejection::BadRequest("path"))?;
+        let path = CanonicalPath::parse_keeping_slashes(parts.uri.path()).map_err(|_| Rejection::BadRequest("path"))?;
         Ok(Self { authority, host, path })
     }
 }
@@ -129,7 +129,8 @@ mod tests {
             ("P54 an unknown expectation", "PUT", "/", &[host, ("expect", "foo")], Err(417)),
             ("100-continue", "PUT", "/", &[host, ("expect", "100-Continue")], ok("a.example", "/")),
             ("P27 resolved", "GET", "/pub/../admin?x", &[host], ok("a.example", "/admin")),
-            ("P29 escaped slash", "GET", "/a%2fb", &[host], Err(400)),
+            ("P29 escaped slash, for a rule to judge", "GET", "/a%2fb", &[host], ok("a.example", "/a%2Fb")),
+            ("P29 escaped slash beside a climb", "GET", "/a%2fb/..", &[host], Err(400)),
         ];
         for (name, method, uri, headers, want) in cases {
             assert_eq!(read(method, uri, headers), *want, "{name}");

@@ -1,7 +1,7 @@
 //! A request's body on its way to the backend. It counts how long it waited for the client: that time is the client's, not the
 //! backend's.
 
-use super::activity::Activity;
+use super::{Rejection, activity::Activity};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -16,7 +16,18 @@ use tokio::time::{Duration, Instant};
 pub(super) struct Upload {
     /// `None`: the request has no body.
     incoming: Option<(Incoming, Arc<Activity>)>,
+    /// Bytes that may still come; `None`: any number.
+    left: Option<u64>,
     wait: Wait,
+}
+
+/// Why a request's body is not whole. The request to the backend then breaks off, too.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfinished {
+    #[error(transparent)]
+    Client(#[from] hyper::Error),
+    #[error("the body is longer than the rule allows")]
+    TooLarge,
 }
 
 /// How the client keeps the backend waiting.
@@ -30,6 +41,8 @@ struct Waited {
     since: Option<Instant>,
     /// The body broke off, or is none.
     broken: bool,
+    /// It is longer than the rule allows.
+    too_large: bool,
 }
 
 // === impl Upload ===
@@ -40,7 +53,19 @@ impl Upload {
         if incoming.is_some() {
             activity.upload_began();
         }
-        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), wait: Wait::default() }
+        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), left: None, wait: Wait::default() }
+    }
+
+    /// Lets no more than `most` bytes through.
+    ///
+    /// # Errors
+    /// 413 when the client has said already that there will be more.
+    pub(super) fn limited(mut self, most: Option<u64>) -> Result<Self, Rejection> {
+        if most.is_some_and(|most| self.size_hint().lower() > most) {
+            return Err(Rejection::BodyTooLarge);
+        }
+        self.left = most;
+        Ok(self)
     }
 
     pub(super) fn wait(&self) -> Wait {
@@ -48,23 +73,40 @@ impl Upload {
     }
 }
 
+impl Upload {
+    fn take(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Unfinished> {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.map(|left| left.checked_sub(length)) {
+            Some(None) => {
+                self.wait.lock().too_large = true;
+                Err(Unfinished::TooLarge)
+            }
+            left => {
+                self.left = left.flatten();
+                Ok(frame)
+            }
+        }
+    }
+}
+
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Unfinished;
 
     /// Trailers are dropped: they come after authorisation and could say anything (P52, J96).
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unfinished>>> {
         let Some((incoming, activity)) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
         activity.awaits_body(polled.is_pending());
         self.wait.set(polled.is_pending());
         match ready!(polled) {
             Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
+            Some(Ok(frame)) => Poll::Ready(Some(self.take(frame))),
             Some(Err(error)) => {
                 self.wait.breaks();
-                Poll::Ready(Some(Err(error)))
+                Poll::Ready(Some(Err(error.into())))
             }
-            polled => Poll::Ready(polled),
+            None => Poll::Ready(None),
         }
     }
 
@@ -94,6 +136,11 @@ impl Wait {
     pub(super) fn total(&self) -> Duration {
         let waited = self.lock();
         waited.total + waited.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Why the backend was not asked to the end, when that is the body's fault.
+    pub(super) fn explain(&self, rejection: Rejection) -> Rejection {
+        if self.lock().too_large { Rejection::BodyTooLarge } else { rejection }
     }
 
     /// Whether it is the client's fault when a request did not arrive.

@@ -20,6 +20,6 @@ pub use self::{
         Upstream,
     },
     spot::Spot,
-    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder},
+    table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder, Standing},
     transport::{Tls, Transport},
 };

@@ -4,7 +4,8 @@
 //! unescaped does, what may not is escaped in upper case, empty and dot segments are resolved. What is forwarded is the same,
 //! but for reserved characters: `%2B` and `+` are two names to a backend that reads paths raw (RFC 3986 §2.2), so their
 //! escapes stay, and whoever routes asks for both readings.
-//! `%2F`, `%5C`, controls and bytes that are not UTF-8 have no canonical form. `;` is left to the table (P31).
+//! Controls and bytes that are not UTF-8 have no canonical form. `;` is left to the table (P31). `%2F` and `%5C` have one only
+//! for a rule that keeps them, and never beside a dot segment: whoever decodes them must end where whoever does not ends.
 
 use std::borrow::Cow;
 
@@ -37,6 +38,18 @@ impl<'a> CanonicalPath<'a> {
     /// # Errors
     /// When no reading of the path is safe for every kind of backend.
     pub fn parse(path: &'a str) -> Result<Self, PathError> {
+        Self::parse_keeping_slashes(path).and_then(|path| match path.has_escaped_slashes() {
+            true => Err(PathError::Escape),
+            false => Ok(path),
+        })
+    }
+
+    /// Takes escaped slashes of either kind for what they are, too: whoever routes asks for every one of [`Self::readings`], and
+    /// whether the rule keeps them.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and when an escaped slash stands beside a dot segment, however that is written.
+    pub fn parse_keeping_slashes(path: &'a str) -> Result<Self, PathError> {
         if !path.starts_with('/') {
             return Err(PathError::NotAbsolute);
         }
@@ -46,6 +59,11 @@ impl<'a> CanonicalPath<'a> {
         let sent = normalise_escapes(path)?;
         if sent.split('/').any(is_dots_with_parameters) {
             return Err(PathError::Parameters);
+        }
+        if let Some(path) = decode_slashes(&sent)
+            && path.split('/').any(|segment| is_dots(segment) || is_dots_with_parameters(segment))
+        {
+            return Err(PathError::Escape);
         }
         let sent = resolve(&sent)?;
         match decode_reserved(&sent) {
@@ -74,9 +92,19 @@ impl<'a> CanonicalPath<'a> {
         self.sent.as_deref().unwrap_or(&self.read)
     }
 
-    /// The path as a backend reads it that takes an escaped reserved character for another name; `None` when it holds none.
-    pub fn undecoded(&self) -> Option<CanonicalPath<'static>> {
-        self.sent.clone().map(|sent| CanonicalPath::plain(Cow::Owned(sent)))
+    /// `%2F` or `%5C`: what they mean is the backend's to say.
+    pub fn has_escaped_slashes(&self) -> bool {
+        decode_slashes(&self.read).is_some()
+    }
+
+    /// The path as backends read it that take an escaped reserved character for another name, or an escaped slash of either kind
+    /// for a slash. Empty for nearly every path.
+    pub fn readings(&self) -> impl Iterator<Item = CanonicalPath<'static>> {
+        let undecoded = self.sent.clone();
+        let slashes = [Some(&*self.read), self.sent.as_deref()].map(|path| path.and_then(decode_slashes));
+        // Without dot segments nothing climbs above the root.
+        let slashes = slashes.into_iter().flatten().filter_map(|path| resolve(&path).ok());
+        undecoded.into_iter().chain(slashes).map(|path| CanonicalPath::plain(Cow::Owned(path)))
     }
 
     /// How long the first elements of [`Self::as_sent`] are that are `length` bytes of [`Self::as_str`]: both have the same
@@ -108,10 +136,20 @@ fn cut_parameters(segment: &str) -> &str {
     end.and_then(|end| segment.get(..end)).unwrap_or(segment)
 }
 
+fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+}
+
+/// With a slash for every escaped one; `None` when there is none. `path` has its escapes in upper case.
+fn decode_slashes(path: &str) -> Option<String> {
+    let holds = path.contains("%2F") || path.contains("%5C");
+    holds.then(|| path.replace("%2F", "/").replace("%5C", "/"))
+}
+
 /// `..;x` is `..` to a backend that cuts parameters, and a name to one that does not (P31).
 fn is_dots_with_parameters(segment: &str) -> bool {
     let kept = cut_parameters(segment);
-    matches!(kept, "." | "..") && kept != segment
+    is_dots(kept) && kept != segment
 }
 
 /// The common case, without allocation: nothing to decode, encode, merge or resolve.
@@ -168,12 +206,12 @@ fn decode_reserved(path: &str) -> String {
     out
 }
 
-/// P29, P32, P33: slashes of either kind, controls and half escapes are never guessed at.
+/// P32, P33: controls and half escapes are never guessed at.
 fn unescape(high: Option<u8>, low: Option<u8>) -> Result<u8, PathError> {
     let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16)).ok_or(PathError::Escape);
     let byte = u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| PathError::Escape)?;
     match byte {
-        b'/' | b'\\' | 0..=0x1f | 0x7f => Err(PathError::Escape),
+        0..=0x1f | 0x7f => Err(PathError::Escape),
         byte => Ok(byte),
     }
 }

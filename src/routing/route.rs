@@ -54,6 +54,10 @@ pub struct Serve {
     pub access: Access,
     pub credentials: Credentials,
     pub upstream: Upstream,
+    /// `%2F` and `%5C` in a request's path are passed on as they are; otherwise such a request is refused.
+    pub keep_escaped_slashes: bool,
+    /// Bytes of a request's body; `None`: any number.
+    pub max_request_body: Option<u64>,
 }
 
 /// Who may pass.
@@ -157,6 +161,19 @@ impl Refusal {
             Self::InvalidBackend => "invalid_backend",
             Self::InvalidSpec => "invalid_spec",
             Self::UnsupportedField => "unsupported_field",
+        }
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// # Errors
+    /// Why the rule refuses in place.
+    pub fn sound(&self) -> Result<&Serve, Refusal> {
+        match self {
+            Self::Refuse(refusal) => Err(*refusal),
+            Self::Serve(serve) => Ok(serve),
         }
     }
 }

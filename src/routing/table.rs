@@ -47,6 +47,14 @@ pub struct Line<'a> {
     pub route: &'a Arc<Route>,
 }
 
+/// Under which of the table's names a request falls, for people: the look-ups of [`Snapshot::find`], by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing<'a> {
+    pub host: HostPattern,
+    /// `None`: no rule of the host has a path that fits.
+    pub path: Option<(PathKind, &'a str)>,
+}
+
 /// What serves a request.
 #[derive(Debug)]
 pub enum Found<'a> {
@@ -100,14 +108,19 @@ impl Snapshot {
         }
     }
 
+    /// `None`: no host fits.
+    pub fn standing(&self, host: &Host<'_>, path: &CanonicalPath<'_>) -> Option<Standing<'_>> {
+        let table = self.find_host(host.as_str())?;
+        let is_it = |of: &HostPattern| self.under(of).is_some_and(|found| std::ptr::eq(found, table));
+        let parent = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
+        let exact = HostPattern::Exact(host.as_str().into());
+        let patterns = [exact, HostPattern::Wildcard(parent.into()), HostPattern::Any];
+        Some(Standing { host: patterns.into_iter().find(is_it)?, path: table.find_path(path.as_str()).map(|(kind, key, _)| (kind, key)) })
+    }
+
     /// What every request finds that falls to this very pattern, whichever host it names.
     pub fn find_under(&self, host: &HostPattern, path: &CanonicalPath<'_>, method: &Method) -> Found<'_> {
-        let table = match host {
-            HostPattern::Exact(name) => self.exact.get(name),
-            HostPattern::Wildcard(parent) => self.wildcard.get(parent),
-            HostPattern::Any => self.any.as_ref(),
-        };
-        table.map_or(Found::NoRoute, |table| table.find(path.as_str(), method))
+        self.under(host).map_or(Found::NoRoute, |table| table.find(path.as_str(), method))
     }
 
     /// Every line, by host, kind, path and rule.
@@ -121,6 +134,14 @@ impl Snapshot {
             (&a.host, a.kind, a.path, &a.route.id).cmp(&(&b.host, b.kind, b.path, &b.route.id)).then_with(|| names(a).cmp(&names(b)))
         });
         lines
+    }
+
+    fn under(&self, host: &HostPattern) -> Option<&HostTable> {
+        match host {
+            HostPattern::Exact(name) => self.exact.get(name),
+            HostPattern::Wildcard(parent) => self.wildcard.get(parent),
+            HostPattern::Any => self.any.as_ref(),
+        }
     }
 
     /// A host with any rule never falls to a wider one.
@@ -149,16 +170,21 @@ impl HostTable {
     }
 
     fn find(&self, path: &str, method: &Method) -> Found<'_> {
-        self.exact.get(path).or_else(|| self.longest_prefix(path)).map_or(Found::NoRoute, |table| table.find(method))
+        self.find_path(path).map_or(Found::NoRoute, |(.., table)| table.find(method))
+    }
+
+    fn find_path(&self, path: &str) -> Option<(PathKind, &str, &PathTable)> {
+        let exact = self.exact.get_key_value(path).map(|(path, table)| (PathKind::Exact, &**path, table));
+        exact.or_else(|| self.longest_prefix(path).map(|(path, table)| (PathKind::Prefix, or_root(path), table)))
     }
 
     /// Probes the path's own prefixes, longest first, no deeper than any rule: the cost does not grow with the rules.
-    fn longest_prefix(&self, path: &str) -> Option<&PathTable> {
+    fn longest_prefix(&self, path: &str) -> Option<(&str, &PathTable)> {
         let end = path.match_indices('/').nth(self.deepest).map_or(path.len(), |(end, _)| end);
         let mut prefix = path.get(..end)?;
         loop {
-            match (self.prefix.get(prefix), prefix.rfind('/')) {
-                (Some(found), _) => return Some(found),
+            match (self.prefix.get_key_value(prefix), prefix.rfind('/')) {
+                (Some((key, found)), _) => return Some((key, found)),
                 (None, slash) => prefix = prefix.get(..slash?)?,
             }
         }
@@ -166,12 +192,17 @@ impl HostTable {
 
     fn lines(&self, host: &HostPattern) -> Vec<Line<'_>> {
         let exact = self.exact.iter().map(|(path, table)| (PathKind::Exact, &**path, table));
-        let prefix = self.prefix.iter().map(|(path, table)| (PathKind::Prefix, if path.is_empty() { "/" } else { path }, table));
+        let prefix = self.prefix.iter().map(|(path, table)| (PathKind::Prefix, or_root(path), table));
         let line = |(kind, path, table)| {
             PathTable::lines(table).map(move |(methods, route)| Line { host: host.clone(), kind, path, methods, route })
         };
         exact.chain(prefix).flat_map(line).collect()
     }
+}
+
+/// The key of the Prefix `/` is "".
+fn or_root(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
 }
 
 // === impl Found ===

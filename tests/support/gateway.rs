@@ -6,9 +6,9 @@ use portcullis::{
     compile::{Compiled, EndpointObject, Inputs, Ownership, ServiceObject, compile},
     demo::{Api, Echo, Tenant},
     jwks::{ConnectTo, Connector, Fetcher, KeyRing, PrivateIssuers, Refresher},
-    jwt::{KeySet, Provider, ProviderId},
+    jwt::{KeySet, Provider, ProviderId, TokenCache},
     live::Live,
-    proxy::{self, ClientAddress, Server, Settings, Shutdown, Timeouts, listen},
+    proxy::{self, ClientAddress, Clock, Server, Settings, Shutdown, Timeouts, listen},
     publish::Publisher,
     routing::{BackendId, EndpointSet},
     telemetry::{AccessLog, Format, Metrics},
@@ -34,6 +34,7 @@ pub static TENANT: LazyLock<Tenant> = LazyLock::new(new_tenant);
 pub struct Gateway {
     pub address: SocketAddr,
     pub live: Arc<Live>,
+    pub tokens: Arc<TokenCache>,
     pub metrics: Arc<Metrics>,
     pub handle: proxy::Handle,
     server: Option<Server>,
@@ -50,6 +51,8 @@ pub struct Setup {
     pub timeouts: Timeouts,
     pub client_address: ClientAddress,
     pub workers: usize,
+    /// Bytes for remembered tokens; 0: none are.
+    pub token_cache: u64,
     pub max_connections: usize,
     /// Where `TENANT`'s domain really is; `None`: its keys are there, and nothing is fetched.
     pub issuer: Option<SocketAddr>,
@@ -72,6 +75,7 @@ impl Setup {
             timeouts: Timeouts::default(),
             client_address: ClientAddress::Direct,
             workers: 1,
+            token_cache: 1 << 24,
             max_connections: 10_000,
             issuer: None,
             ca: None,
@@ -107,12 +111,14 @@ impl Gateway {
         let ring = if setup.issuer.is_some() { KeyRing::default() } else { fixed_keys() };
         let live = Arc::new(Live { keys: ring, ..Live::default() });
         let log = Lines::default();
+        let tokens = Arc::new(TokenCache::new(setup.token_cache));
         let gateway = Arc::new(proxy::Gateway {
             live: Arc::clone(&live),
+            tokens: Arc::clone(&tokens),
             settings: settings(setup),
             metrics: Arc::new(Metrics::default()),
             access_log: AccessLog::start(Format::Text, log.clone()).unwrap(),
-            clock: clock::unix_now,
+            clock: Clock::Running(clock::unix_now),
         });
         let server = Server::start(&gateway, listen(([127, 0, 0, 1], 0).into(), setup.workers).unwrap(), 7).unwrap();
         let publisher = Publisher::new(Arc::clone(&live), assign_keys(setup, &live));
@@ -120,6 +126,7 @@ impl Gateway {
         let this = Self {
             address: server.address(),
             live,
+            tokens,
             metrics,
             handle: server.handle(),
             server: Some(server),

@@ -295,3 +295,39 @@ async fn heads_without_bodies_leave_the_connections_as_they_are() {
         assert_eq!(origin.connections(), 1, "{method} {status}");
     }
 }
+
+/// P59: 413 before the backend hears of it when the length is known, and an upload that never completes when it is not.
+#[tokio::test]
+async fn p59_a_body_over_the_limit_never_completes() {
+    let origin = Origin::start(|mut conversation| async move {
+        while conversation.head().await.is_some() {
+            conversation.until(b"12345").await;
+            conversation.say(OK).await;
+        }
+    })
+    .await;
+    let limit = format!("  maxRequestBody: 10\n{RULES}");
+    let gateway = Setup::new(&manifest(&limit)).behind("web", &[origin.address]).start();
+    for (name, lines) in [("said", "Content-Length: 11\r\n\r\n"), ("awaited", "Expect: 100-continue\r\nContent-Length: 11\r\n\r\n")] {
+        let mut client = posting(&gateway, lines).await;
+        let answer = client.answer(false).await;
+        assert_eq!((answer.status, answer.closes()), (413, true), "{name}");
+        assert!(client.is_closed().await, "{name}");
+    }
+    assert_eq!(origin.connections(), 0);
+
+    let mut client = posting(&gateway, "Transfer-Encoding: chunked\r\n").await;
+    client.send("a\r\nabcdefghij\r\n").await;
+    origin.until("ten bytes", ends_with(b"abcdefghij\r\n")).await;
+    client.send("1\r\nk\r\n0\r\n\r\n").await;
+    let answer = client.answer(false).await;
+    assert_eq!((answer.status, answer.closes()), (413, true));
+    assert!(client.is_closed().await);
+    origin.until("broken off", |all| all[0].ended).await;
+    assert!(!origin.text().contains("k\r\n") && !origin.text().ends_with("0\r\n\r\n"), "{:?}", origin.text());
+    gateway.logged(" 413 body_too_large ").await;
+
+    for lines in ["Content-Length: 10\r\n\r\n1234512345", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n5\r\n12345\r\n0\r\n\r\n"] {
+        assert_eq!(posting(&gateway, lines).await.answer(false).await.status, 200, "exactly the limit");
+    }
+}

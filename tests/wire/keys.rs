@@ -59,6 +59,20 @@ async fn j48_a_rotated_key_is_fetched_once_for_everybody() {
     assert_eq!((tenant.requests(JWKS_PATH) - fetched, echo.count() - served), (1, 4));
 }
 
+/// J49: with its key, what was remembered of a token is gone.
+#[tokio::test]
+async fn j49_a_remembered_token_of_a_removed_key_is_refused() {
+    let tenant = Arc::new(new_tenant());
+    let (gateway, _echo) = world(&tenant).await;
+    let old = token(&tenant);
+    until_served(&gateway, &old).await;
+    assert_eq!((api(&gateway, &old).await, gateway.tokens.stats().tokens), (200, 1));
+    tenant.rotate().unwrap();
+    tenant.revoke_old_keys();
+    assert_eq!(api(&gateway, &token(&tenant)).await, 200, "the new key is fetched");
+    assert_eq!(api(&gateway, &old).await, 401);
+}
+
 #[tokio::test]
 async fn j50_j51_a_flood_of_unknown_keys_costs_one_fetch_and_nobody_else() {
     let tenant = Arc::new(new_tenant());

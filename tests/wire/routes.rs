@@ -79,6 +79,40 @@ async fn p27_to_p36_paths_are_read_one_way_and_forwarded_as_read() {
     }
 }
 
+/// A rule may keep escaped slashes; no such request reaches what another rule serves, however the backend reads it.
+#[tokio::test]
+async fn p29_p45_escaped_slashes_pass_where_a_rule_keeps_them() {
+    let rules = "  rules:\n  - {path: /, access: Public}\n  - {path: /files, access: Public, escapedSlashes: Keep}\n  - {path: /files/secret}\n  \
+        - {path: /files/one/two, pathType: Exact}\n  - {path: /moved, access: Public, escapedSlashes: Keep, rewrite: /to/x}";
+    let (gateway, echo) = world(&manifest(rules)).await;
+    let rows: &[(&str, &str, Result<&str, u16>)] = &[
+        ("kept", "/files/a%2fb", Ok("/files/a%2Fb")),
+        ("a backslash", "/files/a%5Cb", Ok("/files/a%5Cb")),
+        ("a URL in a path", "/files/https%3A%2F%2Fa.example%2Fb?c=%2F", Ok("/files/https%3A%2F%2Fa.example%2Fb")),
+        ("another rule's", "/other/a%2Fb", Err(400)),
+        ("no rule's", "/a%2Fb", Err(400)),
+        ("into the protected", "/files%2Fsecret", Err(400)),
+        ("into the protected below", "/files/secret%2Fx", Err(400)),
+        ("into the protected with a backslash", "/files/%5Csecret", Err(400)),
+        ("into the protected with parameters", "/files/a;%2Fb", Ok("/files/a;%2Fb")),
+        ("into an exact path", "/files/one%2Ftwo", Err(400)),
+        ("out of the rule", "/files/a%2F..%2F..%2Fadmin", Err(400)),
+        ("out of the rule, escaped", "/files/a%2F%2e%2e/b", Err(400)),
+        ("out of the rule with parameters", "/files/a%2F..;/b", Err(400)),
+        ("above what a rewrite names", "/moved/..%2F..%2Fadmin", Err(400)),
+        ("below what a rewrite names", "/moved/a%2Fb", Ok("/to/x/a%2Fb")),
+        ("half of the prefix", "/moved%2Fa", Err(400)),
+        ("escaped twice", "/other/a%252Fb", Ok("/other/a%252Fb")),
+    ];
+    for (name, path, want) in rows {
+        let before = echo.count();
+        let answer = gateway.get(path, &[]).await;
+        let seen = echo.last().map(|seen| seen.path).filter(|_| echo.count() > before);
+        assert_eq!(seen.as_deref().ok_or(answer.status), *want, "{name}");
+    }
+    assert_eq!(gateway.get("/files/secret%2Fx", &[("Authorization", &bearer())]).await.status, 400, "nor with a token");
+}
+
 #[tokio::test]
 async fn p37_to_p40_hosts_are_read_one_way() {
     let (gateway, echo) = world(&manifest(RULES)).await;
@@ -219,13 +253,14 @@ struct Rule {
     exact: bool,
     methods: Vec<&'static str>,
     public: bool,
+    keep: bool,
 }
 
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let path = prop_oneof![Just("/".to_owned()), "(/[ab]){1,3}", "(/[ab]){1,2}/"];
     let methods = prop_oneof![3 => Just(vec![]), 1 => Just(vec!["GET"]), 1 => Just(vec!["POST"]), 1 => Just(vec!["GET", "POST"])];
-    let rule = (path, any::<bool>(), methods, any::<bool>());
-    let rule = rule.prop_map(|(path, exact, methods, public)| Rule { path, exact, methods, public });
+    let rule = (path, any::<bool>(), methods, any::<bool>(), any::<bool>());
+    let rule = rule.prop_map(|(path, exact, methods, public, keep)| Rule { path, exact, methods, public, keep });
     proptest::collection::vec(rule, 1..6)
 }
 
@@ -233,7 +268,7 @@ fn target() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         6 => "/[ab]", 2 => Just("/".to_owned()), 1 => Just("/.".to_owned()), 1 => Just("/..".to_owned()), 1 => Just("/%61".to_owned()),
         1 => Just("/%2e%2E".to_owned()), 1 => Just(";a".to_owned()), 1 => Just("%3b/".to_owned()), 1 => Just("%2f".to_owned()),
-        1 => Just("%252e".to_owned()), 1 => Just("/..;".to_owned()), 1 => Just("\\".to_owned()), 1 => Just("/%41".to_owned()),
+        2 => Just("%2F".to_owned()), 1 => Just("%5c".to_owned()), 1 => Just("%252e".to_owned()), 1 => Just("/..;".to_owned()), 1 => Just("\\".to_owned()), 1 => Just("/%41".to_owned()),
     ];
     proptest::collection::vec(piece, 1..6).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
@@ -252,7 +287,7 @@ fn open_by_contract(rules: &[Rule], method: &str, path: &str) -> bool {
     named.or_else(|| here.iter().find(|rule| rule.methods.is_empty())).is_some_and(|rule| rule.public)
 }
 
-/// What backends of four kinds make of a path (P45).
+/// What backends of four kinds make of a path (P45), and one for which a backslash is a slash.
 fn readings(path: &str) -> Vec<String> {
     let decode = |path: &str| {
         let (mut out, mut rest) = (Vec::new(), path.as_bytes());
@@ -277,7 +312,8 @@ fn readings(path: &str) -> Vec<String> {
     };
     let cut = |path: &str| path.split('/').map(|segment| segment.split(';').next().unwrap_or("")).collect::<Vec<_>>().join("/");
     let decoded = decode(path);
-    vec![path.to_owned(), decoded.clone(), resolve(&decoded), resolve(&cut(&decoded))]
+    let slashes = decoded.replace('\\', "/");
+    vec![path.to_owned(), decoded.clone(), resolve(&decoded), resolve(&cut(&decoded)), resolve(&slashes), resolve(&cut(&slashes))]
 }
 
 /// P45: nothing is forwarded without a token unless the contract opens it, in every reading a backend may have of it.
@@ -321,7 +357,8 @@ fn yaml(rules: &[Rule]) -> String {
     let rule = |rule: &Rule| {
         let (kind, access) = (if rule.exact { "Exact" } else { "Prefix" }, if rule.public { "Public" } else { "Token" });
         let methods = if rule.methods.is_empty() { String::new() } else { format!(", methods: {:?}", rule.methods) };
-        format!("  - {{path: {}, pathType: {kind}, access: {access}{methods}}}\n", rule.path)
+        let slashes = if rule.keep { ", escapedSlashes: Keep" } else { "" };
+        format!("  - {{path: {}, pathType: {kind}, access: {access}{slashes}{methods}}}\n", rule.path)
     };
     format!("  rules:\n{}", rules.iter().map(rule).collect::<String>())
 }

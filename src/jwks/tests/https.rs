@@ -23,19 +23,19 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-const NAME: &str = "issuer.example.com";
-const KEYS: &str = r#"{"keys":[]}"#;
+pub(super) const NAME: &str = "issuer.example.com";
+pub(super) const KEYS: &str = r#"{"keys":[]}"#;
 
 /// Answers every connection alike, and counts them.
-struct Server {
-    address: SocketAddr,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    ca: String,
+    pub(super) ca: String,
 }
 
 impl Server {
     /// A server with a good certificate, which sends `answer` to whatever is asked.
-    async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+    pub(super) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::start(move |mut stream| {
             let answer = Arc::clone(&answer);
@@ -78,7 +78,7 @@ impl Server {
         Self { address, connections, ca }
     }
 
-    fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
@@ -103,11 +103,11 @@ async fn fetch(url: &str, ca: Option<&str>, connect_to: Option<&str>, private: &
     fetcher.fetch(&id).await.map(|document| String::from_utf8(document.to_vec()).unwrap())
 }
 
-fn response(head: &str, body: &str) -> Vec<u8> {
+pub(super) fn response(head: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-fn failed(error: FetchError) -> Result<String, FetchFailure> {
+pub(super) fn failed(error: FetchError) -> Result<String, FetchFailure> {
     Err(FetchFailure { error, retry_after: None })
 }
 

@@ -3,6 +3,7 @@
 mod algorithm;
 mod cache;
 mod claims;
+mod examine;
 mod header;
 mod json;
 mod keys;
@@ -115,6 +116,9 @@ fn run_with(document: &str, checks: &Checks, rows: Vec<Row>) {
         let verdict = checks.verify(&token, &keys, at(now())).map(drop);
         if verdict != expected {
             wrong.push(format!("{name}: expected {expected:?}, got {verdict:?}"));
+        }
+        if checks.examine(&token, &keys, at(now())).failed.map(|failed| failed.error) != verdict.err() {
+            wrong.push(format!("{name}: an operator is told something else"));
         }
         if verdict.is_ok() {
             wrong.extend(oracle(document, checks, &token).err().map(|error| format!("{name}: jsonwebtoken refuses it: {error}")));

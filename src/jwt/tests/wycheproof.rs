@@ -84,7 +84,7 @@ fn accepts(jwks: &Value, token: &str) -> bool {
 /// Everything but the claims, which these vectors do not have.
 fn is_signed(token: &str, algorithm: Algorithm, keys: &KeySet) -> bool {
     let Ok(token) = Token::split(token) else { return false };
-    let (Ok(header), Ok(signature)) = (token.header(algorithm), token.signature()) else { return false };
+    let (Ok(header), Ok(signature)) = (token.header(algorithm, &mut |_| ()), token.signature()) else { return false };
     token.payload() != Err(TokenError::Malformed) && keys.verify(header.kid.as_deref(), algorithm, token.message, &signature).is_ok()
 }
 

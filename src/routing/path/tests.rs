@@ -5,6 +5,10 @@ fn canonical(path: &str) -> Result<String, PathError> {
     CanonicalPath::parse(path).map(|path| path.as_str().to_owned())
 }
 
+fn readings(path: &CanonicalPath<'_>) -> Vec<String> {
+    path.readings().map(|reading| reading.as_str().to_owned()).collect()
+}
+
 #[test]
 fn paths_have_one_canonical_form() {
     let cases = [
@@ -47,10 +51,35 @@ fn p28_reserved_characters_stay_escaped_for_the_backend() {
     for (name, text, read, sent) in cases {
         let path = CanonicalPath::parse(text).unwrap();
         assert_eq!((path.as_str(), path.as_sent()), (read, sent.unwrap_or(read)), "{name}");
-        assert_eq!(path.undecoded().as_ref().map(CanonicalPath::as_str), sent, "{name}");
+        assert_eq!(readings(&path), sent.into_iter().collect::<Vec<_>>(), "{name}");
     }
     let path = CanonicalPath::parse("/a%2Bb/c%3Ad/e").unwrap();
     assert_eq!(["", "/a+b", "/a+b/c:d"].map(|element| path.sent_length(element.len())), [0, 6, 12]);
+}
+
+/// P29: where a rule keeps them, and never where the path means another to a backend that resolves what it has decoded.
+#[test]
+fn p29_escaped_slashes_can_be_kept_and_have_every_reading_told() {
+    let cases: [(&str, &str, Result<(&str, &[&str]), PathError>); 13] = [
+        ("a slash", "/a%2fb", Ok(("/a%2Fb", &["/a/b"]))),
+        ("a backslash", "/a%5cb", Ok(("/a%5Cb", &["/a/b"]))),
+        ("two in a row", "/a%2F%2Fb//c", Ok(("/a%2F%2Fb/c", &["/a/b/c"]))),
+        ("at the end", "/a%2F", Ok(("/a%2F", &["/a/"]))),
+        ("beside a reserved character", "/a%2F%2Bb", Ok(("/a%2F+b", &["/a%2F%2Bb", "/a/+b", "/a/%2Bb"]))),
+        ("escaped twice", "/a%252Fb", Ok(("/a%252Fb", &[]))),
+        ("none", "/a/b", Ok(("/a/b", &[]))),
+        ("a climb behind", "/a%2f..", Err(PathError::Escape)),
+        ("an escaped climb behind", "/a%2f%2e%2E/b", Err(PathError::Escape)),
+        ("a climb elsewhere", "/a%2fb/../c", Err(PathError::Escape)),
+        ("a dot before", "/.%5ca", Err(PathError::Escape)),
+        ("a climb with parameters", "/a%2f..;x%2fb", Err(PathError::Escape)),
+        ("a backslash that stands for itself", "/a\\b", Err(PathError::Byte)),
+    ];
+    for (name, text, want) in cases {
+        let path = CanonicalPath::parse_keeping_slashes(text);
+        let got = path.as_ref().map(|path| (path.as_str(), readings(path))).map_err(|error| *error);
+        assert_eq!(got, want.map(|(read, others)| (read, others.iter().map(|other| (*other).to_owned()).collect())), "{name}");
+    }
 }
 
 #[test]

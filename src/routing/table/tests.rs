@@ -76,6 +76,36 @@ fn host_then_path_then_method_and_never_back() {
 }
 
 #[test]
+fn people_are_told_the_place_that_a_request_falls_to() {
+    let places: &[Place] = &[
+        ("api.example.com", Prefix, "/admin", &["GET"]),
+        ("api.example.com", Prefix, "/", &[]),
+        ("api.example.com", Exact, "/admin/x", &["POST"]),
+        ("*.example.com", Prefix, "/wild/", &[]),
+        ("*", Prefix, "/any", &[]),
+    ];
+    let cases = [
+        ("prefix", "api.example.com", "/admin/y", Some(("api.example.com", Some((Prefix, "/admin"))))),
+        ("root", "api.example.com", "/other", Some(("api.example.com", Some((Prefix, "/"))))),
+        ("exact", "api.example.com", "/admin/x", Some(("api.example.com", Some((Exact, "/admin/x"))))),
+        ("wildcard", "b.example.com", "/wild", Some(("*.example.com", Some((Prefix, "/wild"))))),
+        ("a host never falls to a wider one", "b.example.com", "/any", Some(("*.example.com", None))),
+        ("any", "a.b.example.com", "/any/x", Some(("*", Some((Prefix, "/any"))))),
+        ("no path", "other.test", "/", Some(("*", None))),
+    ];
+    let standing = |table: &Snapshot, host: &str, path: &str| {
+        let (host, path) = (Host::parse(host).unwrap(), CanonicalPath::parse(path).unwrap());
+        table.standing(&host, &path).map(|it| (it.host.to_string(), it.path.map(|(kind, path)| (kind, path.to_owned()))))
+    };
+    let all = table(places);
+    for (name, host, path, want) in cases {
+        let want = want.map(|(host, path)| (host.to_owned(), path.map(|(kind, path)| (kind, path.to_owned()))));
+        assert_eq!(standing(&all, host, path), want, "{name}");
+    }
+    assert_eq!(standing(&table(&places[..4]), "other.test", "/any"), None, "no host fits");
+}
+
+#[test]
 fn equal_places_go_to_the_first() {
     let mut builder = SnapshotBuilder::default();
     let (host, spot) = (HostPattern::Any, Spot::new(Prefix, &CanonicalPath::parse("/a").unwrap()));
