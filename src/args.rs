@@ -1,7 +1,7 @@
 //! Every flag and environment variable. Nothing else reads the environment.
 
 use crate::{
-    compile::{DEFAULT_CLASS, HostBinding},
+    compile::{DEFAULT_CLASS, DEFAULT_ISSUERS, HostBinding, Ownership},
     jwks::{ConnectTo, EgressProxy, NoProxy, PrivateIssuers},
     proxy,
     routing::HostPattern,
@@ -188,6 +188,15 @@ pub struct Gateway {
     /// Who may claim which hosts: NAMESPACE,…=HOST,…; repeatable
     #[arg(long, value_name = "NAMESPACE,…=HOST,…", env = "PORTCULLIS_HOST_BINDINGS", value_delimiter = ' ', value_parser = parse_binding)]
     pub host_binding: Vec<HostBinding>,
+    /// Distinct key sources that one namespace may have; rules that need one more answer 503
+    #[arg(
+        long,
+        value_name = "N",
+        env = "PORTCULLIS_ISSUERS_PER_NAMESPACE",
+        default_value_t = DEFAULT_ISSUERS as u32,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    pub issuers_per_namespace: u32,
     /// The access log on standard output and the process's own on standard error
     #[arg(long, value_enum, env = "PORTCULLIS_LOG", default_value_t = LogFormat::Json)]
     pub log: LogFormat,
@@ -235,6 +244,14 @@ impl Demo {
 // === impl Gateway ===
 
 impl Gateway {
+    pub fn ownership(&self) -> Ownership {
+        Ownership {
+            catch_all_namespaces: self.catch_all_namespaces.clone(),
+            bindings: self.host_binding.clone(),
+            issuers_per_namespace: self.issuers_per_namespace as usize,
+        }
+    }
+
     pub fn client_address(&self) -> proxy::ClientAddress {
         match self.client_address {
             ClientAddress::Direct => proxy::ClientAddress::Direct,
@@ -342,6 +359,7 @@ mod tests {
             ("portcullis run --max-connections 0", "0 is not in 1..=1000000"),
             ("portcullis run --cluster-cidrs 10.96.0.0", "invalid"),
             ("portcullis run --egress-proxy proxy:3128", "want http://HOST:PORT"),
+            ("portcullis run --issuers-per-namespace 0", "0 is not in 1..=10000"),
             ("portcullis run --token-cache 64MB", "want a size such as 64Mi, or off"),
             ("portcullis run --token-cache 99999999999Gi", "want a size such as 64Mi, or off"),
             ("portcullis run --workers 0", "0 is not in 1..=256"),

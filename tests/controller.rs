@@ -115,6 +115,15 @@ async fn reports(gate: &Gate, admin: &Client) {
         has(&all, "shop", "Ready") && has(&all, "down", "FetchFailed")
     })
     .await;
+
+    gate.rotate_keys().await;
+    eventually("an Event about the issuer's new keys", 10, async || {
+        let all = events.list(&ListParams::default()).await.unwrap().items;
+        let told: Vec<_> = all.iter().filter(|event| event.reason.as_deref() == Some("KeysRotated")).collect();
+        let names_both = |note: &str| note.contains("tenant.example.com") && note.contains("new: \"") && note.contains("gone: \"");
+        told.len() == 1 && has(&all, "shop", "KeysRotated") && told[0].note.as_deref().is_some_and(names_both)
+    })
+    .await;
 }
 
 async fn another_class_is_not_seen(gate: &Gate, admin: &Client) {

@@ -7,7 +7,9 @@
 use k8s_openapi::{api::core::v1::Service, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use portcullis::{
     authz::Line,
-    compile::{Compiled, EndpointObject, HostBinding, Inputs, ObjectRef, Outcome, Ownership, ServiceObject, Verdict, compile},
+    compile::{
+        Compiled, DEFAULT_ISSUERS, EndpointObject, HostBinding, Inputs, ObjectRef, Outcome, Ownership, ServiceObject, Verdict, compile,
+    },
     jwt::{AudienceMatch, ClaimName},
     routing::{self, Access, Credentials, HostPattern, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy, Transport},
 };
@@ -75,6 +77,7 @@ fn ownership(object: &Value) -> Ownership {
     Ownership {
         catch_all_namespaces: texts(&object["catchAllNamespaces"]),
         bindings: object["hostBindings"].as_array().into_iter().flatten().map(binding).collect(),
+        issuers_per_namespace: object["issuersPerNamespace"].as_u64().map_or(DEFAULT_ISSUERS, |most| usize::try_from(most).unwrap()),
     }
 }
 

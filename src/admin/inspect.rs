@@ -72,6 +72,7 @@ fn provider(id: &ProviderId, keys: &ProviderKeys) -> Value {
         "jwksUrl": id.to_string(), "privateCa": id.ca_bundle.is_some(), "state": freshness(state.freshness()),
         "failure": state.failure.map(|error| error.to_string()),
         "ageSeconds": good.map(|(_, came)| came.elapsed().as_secs()),
+        "skippedKeys": state.skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "keyIds": good.map(|(keys, _)| keys.key_ids()).unwrap_or_default(),
     })
 }

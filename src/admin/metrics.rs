@@ -1,6 +1,11 @@
 //! Metrics that are read at each scrape instead of counted as they happen.
 
-use crate::{jwks::ProviderKeys, jwt::ProviderId, live::Live};
+use crate::{
+    jwks::{KeyState, ProviderKeys},
+    jwt::ProviderId,
+    live::Live,
+};
+use aws_lc_rs::digest::{SHA256, digest};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -8,7 +13,7 @@ use prometheus_client::{
 };
 use std::{fmt, sync::Arc};
 
-/// Age of the keys and results of their fetches, by key-set URL.
+/// Age and number of the keys and results of their fetches, by key source.
 #[derive(Debug)]
 pub struct KeyMetrics {
     pub live: Arc<Live>,
@@ -18,6 +23,7 @@ impl Collector for KeyMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let providers = self.live.keys.all();
         ages(&providers, &mut encoder)?;
+        counts(&providers, &mut encoder)?;
         fetches(&providers, &mut encoder)
     }
 }
@@ -62,14 +68,39 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64
 
 type Providers = [(ProviderId, Arc<ProviderKeys>)];
 
+/// Two sources of one URL are told apart by their authority: none, or the beginning of its bundle's SHA-256.
+fn labels(id: &ProviderId) -> [(&'static str, String); 2] {
+    let digest = id.ca_bundle.as_ref().map(|bundle| digest(&SHA256, bundle.as_bytes()));
+    let ca = digest.map(|digest| digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect());
+    [("jwks_url", id.to_string()), ("ca", ca.unwrap_or_default())]
+}
+
 fn ages(providers: &Providers, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let age = |state: &KeyState| state.good.as_ref().map(|(_, came)| came.elapsed().as_secs());
+    gauges(providers, encoder, "jwks_age_seconds", "Seconds since the keys in service were fetched", age)
+}
+
+fn counts(providers: &Providers, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let keys = |state: &KeyState| state.good.as_ref().map(|(keys, _)| keys.key_ids().len() as u64);
+    gauges(providers, encoder, "jwks_keys", "Key ids in service", keys)?;
+    let skipped = |state: &KeyState| Some(state.skipped.len() as u64);
+    gauges(providers, encoder, "jwks_skipped_keys", "Keys of the newest key set that verify nothing", skipped)?;
+    let failing = |state: &KeyState| Some(u64::from(state.failure.is_some()));
+    gauges(providers, encoder, "jwks_failing", "1 while the newest fetch has failed", failing)
+}
+
+fn gauges(
+    providers: &Providers,
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: impl Fn(&KeyState) -> Option<u64>,
+) -> Result<(), fmt::Error> {
     let sample = ConstGauge::new(0_i64);
-    let mut family =
-        encoder.encode_descriptor("jwks_age_seconds", "Seconds since the keys in service were fetched", None, sample.metric_type())?;
+    let mut family = encoder.encode_descriptor(name, help, None, sample.metric_type())?;
     for (id, keys) in providers {
-        if let Some((_, came)) = &keys.state().good {
-            let labels = [("jwks_url", id.to_string())];
-            ConstGauge::new(i64::try_from(came.elapsed().as_secs()).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
+        if let Some(value) = value(&keys.state()) {
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family.encode_family(&labels(id))?)?;
         }
     }
     Ok(())
@@ -80,8 +111,8 @@ fn fetches(providers: &Providers, encoder: &mut DescriptorEncoder<'_>) -> Result
     let mut family = encoder.encode_descriptor("jwks_fetches", "Fetches of key sets by result", None, sample.metric_type())?;
     for (id, keys) in providers {
         for (result, count) in keys.fetches() {
-            let labels = [("jwks_url", id.to_string()), ("result", result)];
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            let [url, ca] = labels(id);
+            ConstCounter::new(count).encode(family.encode_family(&[url, ca, ("result", result)])?)?;
         }
     }
     Ok(())

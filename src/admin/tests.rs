@@ -1,7 +1,13 @@
 use super::*;
-use crate::{live::Live, routing::Snapshot, telemetry::Metrics};
+use crate::{
+    jwks::KeyRing,
+    jwt::{KeySet, ProviderId},
+    live::Live,
+    routing::Snapshot,
+    telemetry::Metrics,
+};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 #[test]
 fn ready_means_a_table_in_service_and_no_order_to_stop() {
@@ -24,4 +30,26 @@ fn the_table_view_tells_no_table_from_an_empty_one() {
     live.publish(Snapshot::default());
     assert_eq!(inspect.table()["loaded"], true);
     assert_eq!(inspect.table()["routes"], serde_json::json!([]));
+}
+
+const JWKS: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"good","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// P74: one line a series, or Prometheus takes none at all.
+#[test]
+fn two_sources_of_one_url_are_two_series() {
+    let id = |ca: Option<&str>| ProviderId { jwks_url: "https://a.example/keys".into(), ca_bundle: ca.map(Into::into) };
+    let keys = || KeySet::from_jwks(JWKS).unwrap().0;
+    let ring = KeyRing::fixed([None, Some("one"), Some("two")].map(|ca| (id(ca), keys())), Instant::now());
+    let mut metrics = Metrics::default();
+    metrics.collect_from(Box::new(KeyMetrics { live: Arc::new(Live { keys: ring, ..Live::default() }) }));
+    let text = metrics.encode();
+    let mut series: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' ')).collect();
+    let all = series.len();
+    series.sort_unstable();
+    series.dedup_by_key(|(name, _)| *name);
+    assert_eq!(series.len(), all, "{text}");
+    for name in ["jwks_keys", "jwks_skipped_keys", "jwks_failing", "jwks_age_seconds"] {
+        assert_eq!(series.iter().filter(|(series, _)| series.starts_with(&format!("portcullis_{name}{{"))).count(), 3, "{name}: {text}");
+    }
+    assert!(text.contains(r#"portcullis_jwks_keys{jwks_url="https://a.example/keys",ca=""} 1"#), "{text}");
 }

@@ -8,7 +8,6 @@ use crate::{
     admin::ControlMetrics,
     args::Run,
     clock,
-    compile::Ownership,
     controller::{self, Config, Health, Pod},
 };
 use std::{process::ExitCode, sync::Arc};
@@ -48,7 +47,7 @@ fn installation(args: &Run) -> String {
 
 fn config(args: Run) -> Config {
     let gateway = args.gateway;
-    let ownership = Ownership { catch_all_namespaces: gateway.catch_all_namespaces, bindings: gateway.host_binding };
+    let ownership = gateway.ownership();
     let pod = args.pod_name.filter(|name| !name.is_empty()).map(|name| Pod { name, uid: args.pod_uid });
     let service = args.service.map(|name| (args.namespace.clone(), name));
     Config { class: gateway.class, ownership, namespace: args.namespace, pod, service, clock: clock::unix_now }

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     args::{self, Serve},
-    compile::Ownership,
     source,
 };
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
@@ -36,8 +35,7 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn serve(dir: PathBuf, args: &args::Gateway, plane: &Plane, table: watch::Sender<bool>) -> Result<Self, Error> {
         let assign = plane::assign_keys(args, &plane.live)?;
-        let ownership = Ownership { catch_all_namespaces: args.catch_all_namespaces.clone(), bindings: args.host_binding.clone() };
-        let config = source::Config { dir, class: args.class.clone(), ownership };
+        let config = source::Config { dir, class: args.class.clone(), ownership: args.ownership() };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             // Told to stop, or nobody is left to tell.

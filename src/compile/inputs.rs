@@ -6,6 +6,9 @@ use serde_json::Value;
 /// The class of an object that names none.
 pub const DEFAULT_CLASS: &str = "portcullis";
 
+/// The most key sources of a namespace, unless the installation says otherwise.
+pub const DEFAULT_ISSUERS: usize = 32;
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
     /// Of objects of other classes only the claim headers count: their namespaces' clients may not send them.
@@ -58,17 +61,27 @@ pub struct ServicePort {
     pub app_protocol: Option<String>,
 }
 
-/// The installation's rules about who may own which host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The installation's rules about who may own which host, and how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ownership {
     /// Namespaces that may own the host `*`; empty: any.
     pub catch_all_namespaces: Vec<String>,
     /// Once one exists, a namespace may claim only its bound hosts, and a bound host only its namespaces.
     pub bindings: Vec<HostBinding>,
+    /// Distinct key sources that one namespace may have.
+    pub issuers_per_namespace: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostBinding {
     pub namespaces: Vec<String>,
     pub hosts: Vec<HostPattern>,
+}
+
+// === impl Ownership ===
+
+impl Default for Ownership {
+    fn default() -> Self {
+        Self { catch_all_namespaces: vec![], bindings: vec![], issuers_per_namespace: DEFAULT_ISSUERS }
+    }
 }

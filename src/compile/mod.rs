@@ -7,6 +7,7 @@
 //! resource.rs one object for itself, faults isolated    host.rs     who owns a host
 //!   auth, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
 //!                                                       guess.rs    what cannot be read goes before what can
+//!                                                       quota.rs    how many issuers a namespace may have
 //!                                                       overlap.rs  what a rule does not get, and what its author is told
 //! ```
 
@@ -22,6 +23,7 @@ mod inputs;
 mod issuer;
 mod objects;
 mod overlap;
+mod quota;
 mod report;
 mod require;
 mod resource;
@@ -34,7 +36,7 @@ mod verdict;
 
 pub use self::{
     endpoints::{Loopback, SERVICE_NAME, endpoints},
-    inputs::{DEFAULT_CLASS, EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
+    inputs::{DEFAULT_CLASS, DEFAULT_ISSUERS, EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
     verdict::{Condition, ObjectRef, Reason, Verdict},
 };
 
@@ -73,6 +75,8 @@ pub struct Outcome {
     /// Where its keys come from, when its auth block is sound, a rule needs a token, and it serves a host. Always one of
     /// `Compiled::providers`.
     pub provider: Option<ProviderId>,
+    /// How long its last good keys serve.
+    pub max_staleness: Duration,
 }
 
 /// Compiles the whole view. Equal inputs give equal results, in whatever order the lists come.
@@ -85,6 +89,7 @@ fn compile_with(inputs: &Inputs, compiler: &resource::Compiler) -> Compiled {
     let compiled = ours(inputs).into_iter().map(|object| Entry::new(object, resource::isolated(object, &services, compiler)));
     let mut entries: Vec<_> = compiled.collect();
     let owners = own_hosts(inputs, &mut entries);
+    quota::apply(&mut entries, inputs.ownership.issuers_per_namespace);
     let table = Table::new(&mut entries, &inputs.endpoints);
     let (snapshot, backends) = table.build(&owners, &mut entries);
     let providers = providers(&entries);
@@ -148,6 +153,7 @@ fn outcome(entry: &Entry<'_>) -> Outcome {
         verdicts: [report.accepted(&entry.serves()), report.resolved_refs()],
         hosts: entry.held().map(ToString::to_string).collect(),
         provider: provider(entry).map(|provider| provider.id.clone()),
+        max_staleness: entry.resource.max_staleness,
     }
 }
 

@@ -23,6 +23,7 @@ use std::{
     cell::OnceCell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 /// One object, compiled as far as that needs no other object.
@@ -32,12 +33,15 @@ pub(super) struct Resource {
     pub(super) rules: Vec<Rule>,
     /// Where its keys come from, when a rule needs some.
     pub(super) provider: Option<Provider>,
+    pub(super) max_staleness: Duration,
     pub(super) report: Report,
 }
 
 /// Compiles one object by itself.
 pub(super) type Compiler = dyn Fn(&EndpointObject, &Services<'_>) -> Resource;
 
+/// Said where the auth block is of no use.
+pub(super) const TOKEN_RULES_CLOSED: &str = "until that is corrected, rules with access Token answer 503; Public ones are served";
 const MAX_HOSTS: usize = 64;
 const MAX_RULES: usize = 128;
 
@@ -84,10 +88,11 @@ fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, se
     let rules = spec.rules.iter().zip(raw).enumerate();
     let rules: Vec<_> = rules.map(|(index, (rule, raw))| route::compile(&shared, index, rule, raw, &mut report)).collect();
     if shared.auth.is_none() || shared.require.is_none() {
-        report.note("until that is corrected, rules with access Token answer 503; Public ones are served".to_owned());
+        report.note(TOKEN_RULES_CLOSED.to_owned());
     }
+    let max_staleness = shared.auth.as_ref().map_or(Duration::ZERO, |auth| auth.max_staleness);
     let provider = shared.auth.map(|auth| auth.provider).filter(|_| rules.iter().any(|rule| rule.needs_keys));
-    Resource { wishes: hosts.wishes, rules, provider, report }
+    Resource { wishes: hosts.wishes, rules, provider, max_staleness, report }
 }
 
 fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services: &'a Services<'a>, report: &mut Report) -> Shared<'a> {
@@ -133,7 +138,7 @@ fn refused_at(wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item 
     problems.for_each(|problem| report.invalid(problem));
     report.unresolved(Problem::invalid(&"spec", "Services are looked up once the spec can be read"));
     report.note("until that is corrected, every rule of this resource answers 503".to_owned());
-    Resource { wishes, rules, provider: None, report }
+    Resource { wishes, rules, provider: None, max_staleness: Duration::ZERO, report }
 }
 
 /// More hosts or rules than any schema allowed: the cost of their product is not paid.

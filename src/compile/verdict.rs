@@ -37,6 +37,7 @@ pub enum Reason {
     HostOwned,
     Invalid,
     Overlapped,
+    TooManyIssuers,
     UnsupportedField,
     // ResolvedRefs
     BackendNotFound,
@@ -45,6 +46,7 @@ pub enum Reason {
     ResolvedRefs,
     UnsupportedProtocol,
     // KeysReady
+    AmbiguousKeys,
     FetchFailed,
     Fresh,
     NeverFetched,
@@ -61,6 +63,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "Accepted",
+            Self::AmbiguousKeys => "AmbiguousKeys",
             Self::BackendNotFound => "BackendNotFound",
             Self::BackendNotPermitted => "BackendNotPermitted",
             Self::FetchFailed => "FetchFailed",
@@ -77,6 +80,7 @@ impl Reason {
             Self::Ready => "Ready",
             Self::ResolvedRefs => "ResolvedRefs",
             Self::Stale => "Stale",
+            Self::TooManyIssuers => "TooManyIssuers",
             Self::UnsupportedField => "UnsupportedField",
             Self::UnsupportedProtocol => "UnsupportedProtocol",
         }

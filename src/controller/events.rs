@@ -1,4 +1,4 @@
-//! Events, for people who read `kubectl describe`: one when Ready turns, and never in anybody's way.
+//! Events, for people who read `kubectl describe`: one when Ready turns or an issuer's keys do, and never in anybody's way.
 
 use super::{
     health::{Health, count},
@@ -46,7 +46,18 @@ impl Events {
 
     /// Queues the Event that the step from `before` to `after` deserves, if any.
     pub(super) fn announce(&self, object: &ObjectRef, before: &ProtectedEndpointStatus, after: &ProtectedEndpointStatus) {
-        let Some(event) = turn(before, after) else { return };
+        if let Some(event) = turn(before, after) {
+            self.queue(object, event);
+        }
+    }
+
+    /// Queues the news that the issuer of `object` has other keys.
+    pub(super) fn announce_rotation(&self, object: &ObjectRef, note: String) {
+        let (reason, action) = ("KeysRotated".to_owned(), "RefreshKeys".to_owned());
+        self.queue(object, Event { type_: EventType::Normal, reason, note: Some(note), action, secondary: None });
+    }
+
+    fn queue(&self, object: &ObjectRef, event: Event) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push_back((object.clone(), event));
         if waiting.len() > MOST_WAITING {

@@ -22,6 +22,7 @@ mod raw;
 mod replica;
 mod replicas;
 mod report;
+mod rotation;
 mod sink;
 mod slices;
 mod stamp;

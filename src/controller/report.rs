@@ -9,17 +9,29 @@ use super::{
     bounded::bounded,
     raw::RawEndpoint,
     replicas::Replicas,
+    rotation::Rotations,
     stamp::{Holder, Stamps},
     status::{self, Known, Programmed},
     throttle::Throttle,
     watch,
     write::{Held, Write, Writer},
 };
-use crate::{api::ProtectedEndpointStatus, compile::Outcome, jwks::KeyState};
+use crate::{
+    api::ProtectedEndpointStatus,
+    compile::{ObjectRef, Outcome},
+    jwks::KeyState,
+    jwt::ProviderId,
+};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, runtime::reflector::ObjectRef as StoreKey};
-use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 const PER_SECOND: u32 = 20;
@@ -48,6 +60,7 @@ pub(super) struct Reporter {
     unsettled: bool,
     /// By uid: what keeps us from writing now.
     held: HashMap<String, Held>,
+    rotations: Rotations,
 }
 
 /// What all statuses of one round are derived from.
@@ -64,7 +77,16 @@ impl Reporter {
     pub(super) fn new(shared: Shared) -> Self {
         let writer = Writer::new(shared.clone());
         let throttle = Throttle::new(PER_SECOND, BURST, Instant::now());
-        Self { shared, writer, replicas: Arc::default(), throttle, unsettled: false, first_seen: HashMap::new(), held: HashMap::new() }
+        Self {
+            shared,
+            writer,
+            replicas: Arc::default(),
+            throttle,
+            unsettled: false,
+            first_seen: HashMap::new(),
+            held: HashMap::new(),
+            rotations: Rotations::default(),
+        }
     }
 
     /// Writes whenever this replica leads, until `stop`.
@@ -84,6 +106,7 @@ impl Reporter {
         leading.begun().await;
         self.first_seen.clear();
         self.held.clear();
+        self.rotations = Rotations::default();
         self.replicas = Arc::default();
         let leases = follow_replicas(self.shared.clone(), Arc::clone(&self.replicas));
         tokio::select! {
@@ -124,6 +147,7 @@ impl Reporter {
     /// Every status that should say something else, the most urgent first.
     fn plan(&mut self) -> Vec<Write> {
         let Some(in_service) = self.shared.in_service.borrow_and_update().clone() else { return Vec::new() };
+        self.announce_rotations(&in_service.outcomes);
         let objects = self.shared.stores.endpoints.state();
         self.forget_all_but(&objects);
         self.unsettled = false;
@@ -134,6 +158,21 @@ impl Reporter {
         let mut writes: Vec<_> = served.iter().filter_map(|(raw, outcome)| self.difference(raw, outcome, &view)).collect();
         sort_by_urgency(&mut writes);
         writes
+    }
+
+    /// Once for each issuer in each namespace that uses it: on the first object by name.
+    fn announce_rotations(&mut self, outcomes: &BTreeMap<ObjectRef, Outcome>) {
+        let mut users: BTreeMap<(&ProviderId, &str), &ObjectRef> = BTreeMap::new();
+        for (object, id) in outcomes.iter().filter_map(|(object, outcome)| Some((object, outcome.provider.as_ref()?))) {
+            users.entry((id, object.namespace.as_str())).or_insert(object);
+        }
+        self.rotations.retain(|id| users.keys().any(|(used, _)| *used == id));
+        for (id, keys) in self.shared.live.keys.all() {
+            let Some((keys, _)) = keys.state().good.clone() else { continue };
+            let Some(note) = self.rotations.observe(&id, &keys, Instant::now()) else { continue };
+            let of_this = users.iter().filter(|((used, _), _)| **used == id);
+            of_this.for_each(|(_, object)| self.shared.events.announce_rotation(object, note.clone()));
+        }
     }
 
     fn difference(&mut self, raw: &RawEndpoint, outcome: &Outcome, view: &View<'_>) -> Option<Write> {

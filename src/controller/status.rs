@@ -4,7 +4,8 @@ use super::stamp::time;
 use crate::{
     api::{HostSince, ProtectedEndpointStatus},
     compile::{Condition, Outcome, Reason},
-    jwks::KeyState,
+    jwks::{FetchError, KeyState},
+    jwt::SkippedKey,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as ApiCondition;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub(super) fn desired(known: Known<'_>, now: Duration) -> ProtectedEndpointStatu
         reason: verdict.reason,
         message: verdict.message.clone(),
     });
-    let mut lines = vec![accepted, resolved, keys_ready(known.keys), programmed(known.programmed)];
+    let mut lines = vec![accepted, resolved, keys_ready(known.keys, known.outcome.max_staleness), programmed(known.programmed)];
     lines.push(ready(&lines));
     let stamp = |line: Line| stamped(line, &known, now);
     let conditions = lines.into_iter().map(stamp).collect();
@@ -73,23 +74,49 @@ pub(super) fn condition<'a>(status: &'a ProtectedEndpointStatus, type_: &str) ->
     status.conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-fn keys_ready(state: Option<&KeyState>) -> Line {
-    let (status, reason, message) = match state {
-        None => (TRUE, Reason::NoKeysNeeded, "no key source is in use".to_owned()),
-        Some(KeyState { good: Some(_), failure: None, .. }) => (TRUE, Reason::Fresh, "the issuer's keys are here".to_owned()),
-        Some(KeyState { good: Some(_), failure: Some(error), .. }) => {
-            (TRUE, Reason::Stale, format!("the newest fetch of the issuer's keys failed ({error}); the last good keys serve"))
-        }
-        Some(KeyState { good: None, failure: Some(error), .. }) => {
-            let message = format!(
-                "the issuer's keys could not be fetched ({error}): see that auth0.domain or auth0.jwksUrl is right and can be reached; until then 503"
-            );
-            (FALSE, Reason::FetchFailed, message)
-        }
-        Some(KeyState { good: None, failure: None, .. }) => {
-            (UNKNOWN, Reason::NeverFetched, "the issuer's keys are being fetched; until then 503".to_owned())
-        }
+/// True while Token rules are served by all that the issuer publishes; whether they are at all depends on the age of its keys.
+fn keys_ready(state: Option<&KeyState>, max_staleness: Duration) -> Line {
+    let Some(state) = state else {
+        return line(TRUE, Reason::NoKeysNeeded, "no key source is in use".to_owned());
     };
+    match (&state.good, state.failure) {
+        (Some((_, came)), Some(error)) => stale(error, came.elapsed() > max_staleness, &left_out(state)),
+        (Some(_), None) if state.skipped.iter().any(SkippedKey::is_ambiguous) => {
+            let message = format!("tokens that name an ambiguous key of the issuer are refused{}", left_out(state));
+            line(FALSE, Reason::AmbiguousKeys, message)
+        }
+        (Some(_), None) => line(TRUE, Reason::Fresh, format!("the issuer's keys are here{}", left_out(state))),
+        (None, Some(error)) => {
+            let advice = "see that auth0.domain or auth0.jwksUrl is right and can be reached; until then 503";
+            line(FALSE, Reason::FetchFailed, format!("the issuer's keys could not be fetched ({error}): {advice}{}", left_out(state)))
+        }
+        (None, None) => line(UNKNOWN, Reason::NeverFetched, "the issuer's keys are being fetched; until then 503".to_owned()),
+    }
+}
+
+/// An issuer that is away is none of the user's concern for a while; one that says it has no key is, at once (J40).
+fn stale(error: FetchError, too_old: bool, left_out: &str) -> Line {
+    let serve = "the last good keys serve";
+    let (status, then) = match too_old {
+        true => (FALSE, "the last good keys are older than jwksMaxStaleness: 503"),
+        false if error == FetchError::NoUsableKey => (FALSE, serve),
+        false => (TRUE, serve),
+    };
+    line(status, Reason::Stale, format!("the newest fetch of the issuer's keys failed ({error}); {then}{left_out}"))
+}
+
+/// As many as are of use to a person.
+fn left_out(state: &KeyState) -> String {
+    const MOST: usize = 4;
+    let more = state.skipped.len().saturating_sub(MOST);
+    let mut parts: Vec<_> = state.skipped.iter().take(MOST).map(ToString::to_string).collect();
+    if more > 0 {
+        parts.push(format!("{more} more"));
+    }
+    if parts.is_empty() { String::new() } else { format!("; left out: {}", parts.join("; ")) }
+}
+
+fn line(status: &'static str, reason: Reason, message: String) -> Line {
     Line { condition: Condition::KeysReady, status, reason, message }
 }
 

@@ -1,7 +1,7 @@
 //! One key source: its keys now, and how a request asks for newer ones.
 
 use super::FetchError;
-use crate::jwt::KeySet;
+use crate::jwt::{KeySet, SkippedKey};
 use arc_swap::ArcSwap;
 use std::{
     sync::{
@@ -41,6 +41,8 @@ pub struct KeyState {
     pub good: Option<(Arc<KeySet>, Instant)>,
     /// Why the newest attempt failed. `None` after a success.
     pub failure: Option<FetchError>,
+    /// Of the newest document that was a key set: the keys that verify nothing, and why.
+    pub skipped: Arc<[SkippedKey]>,
 }
 
 /// A [`KeyState`] in one word, named as the condition `KeysReady` names it.
@@ -106,7 +108,7 @@ impl ProviderKeys {
 
     pub(super) fn fixed(keys: KeySet, now: Instant) -> Self {
         let (provider, _) = Self::new();
-        provider.state.store(Arc::new(KeyState { good: Some((Arc::new(keys), now)), failure: None }));
+        provider.state.store(Arc::new(KeyState { good: Some((Arc::new(keys), now)), ..KeyState::default() }));
         provider
     }
 
@@ -184,11 +186,17 @@ impl ProviderKeys {
         self.demand().flight == Flight::Asked
     }
 
+    /// What is said about the keys of a document; before anything comes of them.
+    pub(super) fn skipped(&self, skipped: Vec<SkippedKey>) {
+        self.state.store(Arc::new(KeyState { skipped: skipped.into(), ..KeyState::clone(&self.state.load()) }));
+    }
+
     /// Publishes what came of a fetch, then answers those who waited for it: `keys` are `None` when they are as before.
     pub(super) fn fetch_succeeded(&self, keys: Option<KeySet>, now: Instant, served: &watch::Sender<()>) {
         self.fetches.good.fetch_add(1, Ordering::Relaxed);
-        let keys = keys.map(Arc::new).or_else(|| self.state.load().good.as_ref().map(|(keys, _)| Arc::clone(keys)));
-        self.state.store(Arc::new(KeyState { good: keys.map(|keys| (keys, now)), failure: None }));
+        let before = self.state();
+        let keys = keys.map(Arc::new).or_else(|| before.good.as_ref().map(|(keys, _)| Arc::clone(keys)));
+        self.state.store(Arc::new(KeyState { good: keys.map(|keys| (keys, now)), failure: None, skipped: Arc::clone(&before.skipped) }));
         self.attempted.send_replace(true);
         self.demand().land(served);
     }
@@ -196,7 +204,7 @@ impl ProviderKeys {
     /// Keeps the keys there are. Until `not_before` the issuer is not asked for unknown keys either.
     pub(super) fn fetch_failed(&self, error: FetchError, not_before: Option<Instant>, served: &watch::Sender<()>) {
         self.fetches.count(error);
-        self.state.store(Arc::new(KeyState { good: self.state.load().good.clone(), failure: Some(error) }));
+        self.state.store(Arc::new(KeyState { failure: Some(error), ..KeyState::clone(&self.state.load()) }));
         self.attempted.send_replace(true);
         let mut demand = self.demand();
         demand.cool_until = demand.cool_until.max(not_before);

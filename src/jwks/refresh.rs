@@ -1,7 +1,7 @@
 //! One task for each key source: fetch, publish, wait, for ever.
 
 use super::{Fetch, FetchError, FetchFailure, KeyRing, ProviderKeys, ring::ProviderMap, schedule::Outcome};
-use crate::jwt::{KeySet, KeySetError, Provider, ProviderId, SkippedKey};
+use crate::jwt::{KeySet, KeySetError, Provider, ProviderId};
 use aws_lc_rs::digest::{self, Digest};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
@@ -126,11 +126,25 @@ impl<F: Fetch> Refresh<F> {
             self.keys.fetch_succeeded(None, Instant::now(), &self.served);
             return Ok(());
         }
-        let (keys, skipped) = KeySet::from_jwks(document).map_err(|error| FetchFailure::from(FetchError::from(error)))?;
-        log_keys(&self.id, &keys, &skipped);
+        let keys = self.read(document)?;
+        tracing::info!(provider = %self.id, keys = keys.key_ids().len(), "new keys");
         self.document = Some(digest);
         self.keys.fetch_succeeded(Some(keys), Instant::now(), &self.served);
         Ok(())
+    }
+
+    /// Tells which keys are left out, also when none remains.
+    fn read(&self, document: &[u8]) -> Result<KeySet, FetchError> {
+        let (keys, skipped) = match KeySet::from_jwks(document) {
+            Ok((keys, skipped)) => (Ok(keys), skipped),
+            Err(KeySetError::Empty(skipped)) => (Err(FetchError::NoUsableKey), skipped),
+            Err(KeySetError::Malformed | KeySetError::TooMany) => return Err(FetchError::NotJwks),
+        };
+        for key in &skipped {
+            tracing::warn!(provider = %self.id, %key, "a key of the issuer is left out");
+        }
+        self.keys.skipped(skipped);
+        keys
     }
 
     fn succeed(&mut self) -> Outcome {
@@ -177,22 +191,5 @@ impl Random {
     /// In `0.0..1.0`.
     fn unit(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
-    }
-}
-
-impl From<KeySetError> for FetchError {
-    fn from(error: KeySetError) -> Self {
-        match error {
-            KeySetError::Malformed | KeySetError::TooMany => Self::NotJwks,
-            KeySetError::Empty => Self::NoUsableKey,
-        }
-    }
-}
-
-fn log_keys(id: &ProviderId, keys: &KeySet, skipped: &[SkippedKey]) {
-    tracing::info!(provider = %id, keys = keys.key_ids().len(), "new keys");
-    for key in skipped {
-        let kid: String = key.kid.as_deref().unwrap_or_default().chars().take(64).collect();
-        tracing::warn!(provider = %id, ?kid, reason = key.reason, "a key of the issuer is left out");
     }
 }

@@ -12,6 +12,10 @@ const MIN_SECRET: usize = 32;
 /// How a public key looks that was taken for a secret.
 const PEM: &[u8] = b"-----BEGIN ";
 
+const AMBIGUOUS: &str = "shares its `kid` and an `alg` with another key";
+/// Characters of the id of a key that is left out.
+const MAX_SHOWN_KID: usize = 64;
+
 /// What may verify the tokens of one issuer: the usable keys of a JWKS (RFC 7517 §5), or one secret, never both. An empty set
 /// refuses every token.
 #[derive(Debug, Default)]
@@ -36,6 +40,7 @@ enum Keys {
 /// A key that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedKey {
+    /// Cut to 64 characters.
     pub kid: Option<String>,
     pub reason: &'static str,
 }
@@ -46,8 +51,9 @@ pub enum KeySetError {
     Malformed,
     #[error("more than 64 keys")]
     TooMany,
+    /// Holds why each of them is not.
     #[error("no usable key")]
-    Empty,
+    Empty(Vec<SkippedKey>),
 }
 
 /// Why a secret is no key. It never shows the secret.
@@ -90,7 +96,7 @@ impl KeySet {
             }
         }
         let keys = drop_ambiguous(keys, &mut skipped);
-        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok((Self::public(keys), skipped)) }
+        if keys.is_empty() { Err(KeySetError::Empty(skipped)) } else { Ok((Self::public(keys), skipped)) }
     }
 
     /// The key of HS256, which signs as well as it verifies: it comes from the owner of the resource and from no document of an
@@ -116,6 +122,11 @@ impl KeySet {
         Self { id: KeySetId::of(&content), keys: Keys::Public(keys) }
     }
 
+    /// Whether the other set verifies the same tokens, under the same names.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
     pub(super) fn id(&self) -> KeySetId {
         self.id
     }
@@ -136,6 +147,29 @@ impl KeySet {
             Keys::Secret(_) => return Err(TokenError::UnknownKey),
         };
         verified.map_err(|_| TokenError::Signature)
+    }
+}
+
+// === impl SkippedKey ===
+
+impl SkippedKey {
+    fn new(kid: Option<String>, reason: &'static str) -> Self {
+        Self { kid: kid.map(|kid| kid.chars().take(MAX_SHOWN_KID).collect()), reason }
+    }
+
+    /// Whether tokens that name it are refused because it cannot be told from another key.
+    pub fn is_ambiguous(&self) -> bool {
+        self.reason == AMBIGUOUS
+    }
+}
+
+/// The issuer's word is escaped.
+impl fmt::Display for SkippedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kid {
+            Some(kid) => write!(f, "kid {kid:?}: {}", self.reason),
+            None => write!(f, "a key without kid: {}", self.reason),
+        }
     }
 }
 
@@ -192,7 +226,7 @@ fn parse(jwk: Value) -> Result<Vec<UsableKey>, SkippedKey> {
     let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
     match jwk::parse(jwk) {
         Ok(keys) => Ok(keys.into_iter().map(|(algorithm, key)| UsableKey { algorithm, kid: kid.clone(), key }).collect()),
-        Err(reason) => Err(SkippedKey { kid, reason }),
+        Err(reason) => Err(SkippedKey::new(kid, reason)),
     }
 }
 
@@ -203,6 +237,6 @@ fn drop_ambiguous(keys: Vec<UsableKey>, skipped: &mut Vec<SkippedKey>) -> Vec<Us
     let (mut unique, ambiguous): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_unique);
     unique.sort_by(|a, b| (a.algorithm, &a.kid).cmp(&(b.algorithm, &b.kid)));
     let kids: BTreeSet<_> = ambiguous.into_iter().map(|key| key.kid).collect();
-    skipped.extend(kids.into_iter().map(|kid| SkippedKey { kid, reason: "shares its `kid` and an `alg` with another key" }));
+    skipped.extend(kids.into_iter().map(|kid| SkippedKey::new(kid, AMBIGUOUS)));
     unique
 }

@@ -45,6 +45,8 @@ pub enum Refusal {
     InvalidBackend,
     /// The stored object cannot be read or contradicts itself.
     InvalidSpec,
+    /// Its namespace has as many issuers as it may.
+    TooManyIssuers,
     /// The stored object has a field or enum value that this version does not know.
     UnsupportedField,
 }
@@ -160,6 +162,7 @@ impl Refusal {
             Self::InvalidAuth => "invalid_auth",
             Self::InvalidBackend => "invalid_backend",
             Self::InvalidSpec => "invalid_spec",
+            Self::TooManyIssuers => "too_many_issuers",
             Self::UnsupportedField => "unsupported_field",
         }
     }

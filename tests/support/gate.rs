@@ -32,13 +32,15 @@ pub const NAMESPACE: &str = "portcullis";
 pub struct Gate {
     pub live: Arc<Live>,
     pub health: Arc<Health>,
+    issuers: Issuers,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
-/// Answers for every issuer, except those whose name begins with `down.`.
+/// Answers for every issuer, except those whose name begins with `down.`. All have the keys of one tenant.
+#[derive(Clone)]
 struct Issuers {
-    document: String,
+    tenant: Arc<Tenant>,
 }
 
 // === impl Gate ===
@@ -64,13 +66,25 @@ impl Gate {
             service: Some((NAMESPACE.to_owned(), "portcullis".to_owned())),
             clock: clock::unix_now,
         };
-        let mut refresher = Refresher::new(tokio::runtime::Handle::current(), Issuers::new(), 7);
+        let issuers = Issuers::new();
+        let mut refresher = Refresher::new(tokio::runtime::Handle::current(), issuers.clone(), 7);
         let ring = Arc::clone(&live);
         let assign = Box::new(move |providers: &[_]| refresher.assign(&ring.keys, providers));
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
         let task = tokio::spawn(controller::run(client, config, Arc::clone(&live), assign, Arc::clone(&health), shutdown));
-        Self { live, health, stop: Some(stop), task }
+        Self { live, health, issuers, stop: Some(stop), task }
+    }
+
+    /// Every issuer has new keys, and they are fetched as for a token that names one of them.
+    pub async fn rotate_keys(&self) {
+        self.issuers.tenant.rotate().unwrap();
+        self.issuers.tenant.revoke_old_keys();
+        for (_, provider) in self.live.keys.all() {
+            if let Some((seen, _)) = provider.state().good.clone() {
+                assert!(provider.refresh_for_unknown_key(&seen).await, "other keys");
+            }
+        }
     }
 
     pub fn is_ready(&self) -> bool {
@@ -117,7 +131,7 @@ impl Gate {
 
 impl Issuers {
     fn new() -> Self {
-        Self { document: Tenant::new("tenant.example.com", clock::unix_now).unwrap().jwks().to_string() }
+        Self { tenant: Arc::new(Tenant::new("tenant.example.com", clock::unix_now).unwrap()) }
     }
 }
 
@@ -125,7 +139,7 @@ impl Fetch for Issuers {
     async fn fetch(&self, id: &ProviderId) -> Result<bytes::Bytes, FetchFailure> {
         match id.jwks_url.starts_with("https://down.") {
             true => Err(FetchError::Connect.into()),
-            false => Ok(self.document.clone().into()),
+            false => Ok(self.tenant.jwks().to_string().into()),
         }
     }
 }

@@ -55,6 +55,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- with .Values.privateIssuers }}
 - {{ printf "--private-issuers=%s" (join "," .) | quote }}
 {{- end }}
+{{- with .Values.clusterCidrs }}
+- {{ printf "--cluster-cidrs=%s" (join "," .) | quote }}
+{{- end }}
+{{- with .Values.egressProxy.url }}
+- {{ printf "--egress-proxy=%s" . | quote }}
+{{- end }}
+{{- with .Values.egressProxy.noProxy }}
+- {{ printf "--no-proxy=%s" (join "," .) | quote }}
+{{- end }}
+{{- if ne (int .Values.issuersPerNamespace) 32 }}
+- --issuers-per-namespace={{ int .Values.issuersPerNamespace }}
+{{- end }}
+{{- if ne .Values.tokenCache "128Mi" }}
+- --token-cache={{ .Values.tokenCache }}
+{{- end }}
 {{- with .Values.catchAllNamespaces }}
 - {{ printf "--catch-all-namespaces=%s" (join "," .) | quote }}
 {{- end }}

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     compile::Verdict,
     jwks::FetchError,
-    jwt::{KeySet, ProviderId},
+    jwt::{KeySet, ProviderId, SkippedKey},
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ fn outcome(accepted: Reason, resolved: Reason) -> Outcome {
         ],
         hosts: vec!["a.example.com".to_owned(), "b.example.com".to_owned()],
         provider: None::<ProviderId>,
+        max_staleness: Duration::from_secs(86_400),
     }
 }
 
@@ -29,7 +30,7 @@ fn good() -> Outcome {
 
 fn keys(good: bool, failure: Option<FetchError>) -> KeyState {
     let keys = good.then(|| (Arc::new(KeySet::default()), Instant::now()));
-    KeyState { good: keys, failure }
+    KeyState { good: keys, failure, ..KeyState::default() }
 }
 
 fn known<'a>(outcome: &'a Outcome, previous: &'a ProtectedEndpointStatus) -> Known<'a> {
@@ -130,4 +131,50 @@ fn a_message_fits_an_event() {
     let status = desired(known(&outcome, &previous), NOW);
     assert!(status.conditions.iter().all(|c| c.message.len() <= LONGEST_MESSAGE));
     assert!(condition(&status, "Ready").unwrap().message.ends_with("..."));
+}
+
+fn keys_line(state: &KeyState) -> (String, String, String) {
+    let (outcome, previous) = (good(), ProtectedEndpointStatus::default());
+    let status = desired(Known { keys: Some(state), ..known(&outcome, &previous) }, NOW);
+    let found = condition(&status, "KeysReady").unwrap();
+    (found.status.clone(), found.reason.clone(), found.message.clone())
+}
+
+/// J14, J36, J40: of keys that verify nothing the condition says why, escaped and cut.
+#[test]
+fn keys_that_are_left_out_are_named_with_their_reasons() {
+    let clash = KeySet::from_jwks(
+        br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+        {"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+    );
+    let Err(crate::jwt::KeySetError::Empty(clash)) = clash else { panic!("a clash leaves nothing") };
+    let skipped = |kid: &str, reason| SkippedKey { kid: Some(kid.to_owned()), reason };
+    let odd = skipped(&format!("x\n{}", "y".repeat(60)), "`use` is not `sig`");
+    let many: Vec<_> = (0..9).map(|n| skipped(&n.to_string(), "an RSA key must have 2048 to 8192 bits")).collect();
+    let with = |state: KeyState, skipped: &[SkippedKey]| KeyState { skipped: skipped.to_vec().into(), ..state };
+    let none = FetchError::NoUsableKey;
+    for (row, state, expected, says) in [
+        ("J14", with(keys(true, None), &many), ("True", "Fresh"), r#"here; left out: kid "0": an RSA key must"#),
+        ("bounded", with(keys(true, None), &many), ("True", "Fresh"), "; 5 more"),
+        ("escaped", with(keys(true, None), std::slice::from_ref(&odd)), ("True", "Fresh"), r#"kid "x\ny"#),
+        ("J36", with(keys(true, None), &clash), ("False", "AmbiguousKeys"), r#"kid "a": shares its `kid`"#),
+        ("J40, keys before", with(keys(true, Some(none)), &many), ("False", "Stale"), "(NoUsableKey); the last good keys serve; left out"),
+        ("J40, none before", with(keys(false, Some(none)), &many), ("False", "FetchFailed"), "left out: kid"),
+        ("an outage", keys(true, Some(FetchError::Dns)), ("True", "Stale"), "(Dns); the last good keys serve"),
+    ] {
+        let (status, reason, message) = keys_line(&state);
+        assert_eq!((status.as_str(), reason.as_str()), expected, "{row}");
+        assert!(message.contains(says) && !message.contains('\n') && message.len() <= LONGEST_MESSAGE, "{row}: {message}");
+    }
+}
+
+/// J47.
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_too_old_to_serve_are_not_ready() {
+    let stale = keys(true, Some(FetchError::Timeout));
+    assert_eq!(keys_line(&stale).0, "True");
+    tokio::time::advance(Duration::from_secs(86_401)).await;
+    let (status, reason, message) = keys_line(&stale);
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Stale"));
+    assert!(message.contains("older than jwksMaxStaleness: 503"), "{message}");
 }

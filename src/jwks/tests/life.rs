@@ -128,6 +128,27 @@ async fn an_unusable_document_keeps_the_last_good_keys() {
     }
 }
 
+/// J14, J36, J40: why keys are left out can be seen, until an answer with other keys comes.
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_left_out_are_known_with_their_reasons() {
+    let [good, mut enc, twin] = ["good", "enc", "twin"].map(jwk);
+    enc["use"] = json!("enc");
+    let set = |keys: &[&serde_json::Value]| document(json!({ "keys": keys }).to_string());
+    let stage = Stage::started(set(&[&good, &enc, &twin, &twin]), QUARTER).await;
+    let skipped = |stage: &Stage| stage.keys().state().skipped.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let reasons = [r#"kid "enc": `use` is not `sig`"#, r#"kid "twin": shares its `kid` and an `alg` with another key"#];
+    assert_eq!((skipped(&stage), stage.key_ids()), (reasons.map(str::to_owned).to_vec(), known(&["good"])));
+    stage.script.answer(&stage.id, fails(FetchError::Dns));
+    sleep(QUARTER).await;
+    assert_eq!(skipped(&stage), reasons, "an outage changes nothing");
+    stage.script.answer(&stage.id, set(&[&enc]));
+    sleep(2 * MINUTE).await;
+    assert_eq!((skipped(&stage), stage.key_ids()), (vec![reasons[0].to_owned()], known(&["good"])), "none that is usable");
+    stage.script.answer(&stage.id, set(&[&good]));
+    sleep(2 * MINUTE).await;
+    assert_eq!(skipped(&stage), Vec::<String>::new());
+}
+
 /// J40: an empty set is a fetch like any other, for unknown keys too.
 #[tokio::test(start_paused = true)]
 async fn an_empty_set_does_not_end_the_cool_down() {

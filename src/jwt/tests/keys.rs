@@ -124,7 +124,8 @@ fn keys_that_must_not_verify_are_left_out_one_by_one() {
         let (keys, skipped) = KeySet::from_jwks(beside_a_good_key(&jwk).as_bytes()).expect(name);
         assert_eq!(skipped, [SkippedKey { kid, reason }], "{name}");
         assert_eq!(keys.key_ids(), ["next"], "{name}");
-        assert_eq!(KeySet::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap_err(), KeySetError::Empty, "J40 {name}");
+        let refused = KeySet::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap_err();
+        assert!(matches!(refused, KeySetError::Empty(skipped) if skipped.len() == 1), "J40 {name}");
     }
 }
 
@@ -203,8 +204,14 @@ fn j36_keys_that_share_a_kid_are_told_apart_by_type_or_not_at_all() {
     for signer in [&rsa, &next] {
         assert_eq!(checks().verify(&signer.mint(&claims()), &set(&same_type), at(now())), Err(TokenError::UnknownKey));
     }
-    assert_eq!(KeySet::from_jwks(jwks([&rsa, &next]).as_bytes()).unwrap_err(), KeySetError::Empty, "nothing but a clash");
-    assert_eq!(KeySet::from_jwks(jwks([&rsa, &rsa]).as_bytes()).unwrap_err(), KeySetError::Empty, "the same key twice");
+    assert!(
+        matches!(KeySet::from_jwks(jwks([&rsa, &next]).as_bytes()), Err(KeySetError::Empty(skipped)) if skipped[0].is_ambiguous()),
+        "nothing but a clash"
+    );
+    assert!(
+        matches!(KeySet::from_jwks(jwks([&rsa, &rsa]).as_bytes()), Err(KeySetError::Empty(skipped)) if skipped[0].is_ambiguous()),
+        "the same key twice"
+    );
 
     let apart = jwks([&rsa, &next.signing("PS256")]);
     assert_eq!(skipped(&apart), [], "bound to different algorithms");
@@ -242,7 +249,7 @@ fn j16_points_of_small_order_are_left_out_under_either_sign() {
 #[test]
 fn j40_j41_documents_that_are_no_key_sets() {
     let rows = [
-        ("empty list", r#"{"keys":[]}"#.to_owned(), KeySetError::Empty),
+        ("empty list", r#"{"keys":[]}"#.to_owned(), KeySetError::Empty(vec![])),
         ("nothing", String::new(), KeySetError::Malformed),
         ("HTML", "<!doctype html><p>Service unavailable".to_owned(), KeySetError::Malformed),
         ("cut short", jwks([&issuer().rsa])[..100].to_owned(), KeySetError::Malformed),
