@@ -1,5 +1,9 @@
 //! Every flag and environment variable. Nothing else reads the environment.
 
+mod explain;
+
+pub use self::explain::{Explain, Output, Time, TokenPlace, TokenSource, TokenSourceError};
+
 use crate::{
     compile::{DEFAULT_CLASS, DEFAULT_ISSUERS, HostBinding, Ownership},
     jwks::{ConnectTo, EgressProxy, NoProxy, PrivateIssuers},
@@ -29,6 +33,8 @@ pub enum Verb {
     Demo(Demo),
     /// Tell what is wrong with manifests, without a cluster; exits 1 if anything is
     Check(Check),
+    /// Tell what one request would be answered, and why: check by check. Exits 0 if it is allowed, 1 if it is not
+    Explain(Box<Explain>),
     /// Print the CustomResourceDefinition
     Crd,
     /// An Auth0-like tenant for tests: not for anything that must be secret
@@ -350,6 +356,8 @@ mod tests {
             "portcullis run --token-cache off",
             "portcullis demo --check",
             "portcullis check a.yaml b.yaml",
+            "portcullis explain -f a.yaml -f b --token TOKEN --jwks keys.json --at 1800000000 -o json GET https://a.example/x",
+            "portcullis explain --cluster --token - --token-in cookie:session -H Origin:x POST http://a.example/",
             "portcullis crd",
         ];
         for line in good {
@@ -374,6 +382,11 @@ mod tests {
             ("portcullis serve x --host-binding a=*.com", "is not a host"),
             ("portcullis run --host-binding Shop=x.example", "\"Shop\" is not a namespace"),
             ("portcullis serve", "<DIR>"),
+            ("portcullis explain GET http://a/", "--file"),
+            ("portcullis explain --cluster -f a GET http://a/", "cannot be used with"),
+            ("portcullis explain --cluster GET", "<URL>"),
+            ("portcullis explain --cluster --token-in body:x GET http://a/", "want header"),
+            ("portcullis explain --cluster --at noon GET http://a/", "want RFC 3339"),
         ];
         for (line, want) in bad {
             let error = parse(line).unwrap_err();

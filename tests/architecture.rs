@@ -45,7 +45,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 const KEEPERS: &[(&str, &[&str], &str)] = &[
     ("Public::declared", &["compile/route.rs"], "only compile opens a rule, and only where its owner said so"),
     ("SystemTime::now", &["clock.rs"], "time is an argument"),
-    ("env::var", &[], "the environment is read in one place"),
+    ("env::var", &["args/explain.rs"], "the environment is read in one place"),
     ("env = \"", &["args.rs"], "the environment is read in one place"),
     ("Permit(())", &["authz/mod.rs"], "a permit is made by authz alone"),
     ("process::exit", &[], "main alone ends the process"),

@@ -1,6 +1,7 @@
 //! COMPOSITION ROOT: the only module that may name all others. A verb is read from the arguments, wired and run.
 
 mod demo;
+mod explain;
 mod limits;
 mod plane;
 mod run;
@@ -37,6 +38,7 @@ pub fn run(args: Args) -> ExitCode {
         Verb::Serve(args) => serve::run(args),
         Verb::Demo(args) => demo::run(args),
         Verb::Check(args) => tools::check(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Crd => tools::crd(),
         Verb::Tenant(args) => tools::tenant(&args),
         Verb::Echo(args) => tools::echo(&args),

@@ -1,6 +1,10 @@
 //! DECISIONS. Pure: claims go in; a permit, or what was missing, comes out. A [`Permit`] cannot be made anywhere else, so
 //! forwarding what was not authorised does not compile.
 
+mod lack;
+
+pub use self::lack::Lack;
+
 use crate::jwt::{ClaimName, Claims};
 use serde_json::Value;
 
@@ -61,10 +65,14 @@ impl Requirement {
     /// # Errors
     /// The first line that the claims do not hold.
     pub fn check(&self, claims: &Claims) -> Result<Permit, Denied> {
-        match self.lines.iter().find(|line| !line.is_held_by(claims)) {
+        match self.first_lacking(claims) {
             None => Ok(Permit(())),
             Some(line) => Err(line.denied()),
         }
+    }
+
+    fn first_lacking(&self, claims: &Claims) -> Option<&Line> {
+        self.lines.iter().find(|line| !line.is_held_by(claims))
     }
 }
 

@@ -2,3 +2,5 @@
 
 pub mod check;
 pub mod crd;
+pub mod explain;
+mod text;

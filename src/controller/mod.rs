@@ -18,6 +18,7 @@ mod debounce;
 mod events;
 mod health;
 mod lease;
+mod once;
 mod raw;
 mod replica;
 mod replicas;
@@ -34,7 +35,10 @@ mod trim;
 mod watch;
 mod write;
 
-pub use self::health::{Counters, Health, Heard};
+pub use self::{
+    health::{Counters, Health, Heard},
+    once::{Listed, list},
+};
 
 use self::{
     changes::Changes,

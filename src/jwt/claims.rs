@@ -2,7 +2,7 @@
 
 use super::{Algorithm, TokenError, json::Members, token::Header};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The claims of a token whose signature, issuer, audience and times were checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,17 @@ impl Claims {
         let values = values.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let (algorithm, is_at_jwt, expires) = (Algorithm::RS256, false, Duration::MAX);
         Self { values, algorithm, is_at_jwt, expires, not_before: None, issued: None }
+    }
+}
+
+// === impl ClaimName ===
+
+impl fmt::Display for ClaimName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Path(path) => write!(f, "[{}]", path.join(", ")),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     token::{MAX_TOKEN, REFUSED_PARAMETERS, Token},
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// One of the checks that [`Checks::verify`] makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Check {
             Self::Issuer => "issuer",
             Self::Audience => "audience",
             Self::Expiry => "expiry",
-            Self::Start => "start",
+            Self::Start => "not_before",
             Self::Lifetime => "lifetime",
             Self::Organization => "organization",
             Self::Key => "key",
@@ -128,8 +128,8 @@ impl Checks {
             Check::Claims => "`exp`, and times that are seconds since 1970".to_owned(),
             Check::Issuer => self.issuer.clone(),
             Check::Audience => self.expected_audience(),
-            Check::Expiry => format!("a time after {}, and within ten years", now.saturating_sub(self.leeway).as_secs()),
-            Check::Start => format!("a time up to {}", now.saturating_add(self.leeway).as_secs()),
+            Check::Expiry => format!("a time after {}, and within ten years", date(now.saturating_sub(self.leeway).as_secs())),
+            Check::Start => format!("a time up to {}", date(now.saturating_add(self.leeway).as_secs())),
             Check::Lifetime => format!("`iat`, and at most {:?} from it to `exp`", self.max_token_lifetime.unwrap_or(TEN_YEARS)),
             Check::Organization => one_of(&self.organizations),
             Check::Key => format!("the one key of the issuer for {} that `kid` names; known: {}", self.algorithm, known(keys)),
@@ -179,6 +179,9 @@ impl Found {
                 return self.claim("iat").map(|iat| cut(format!("iat {iat}, exp {}", self.claim("exp").unwrap_or(&Value::Null))));
             }
             (Check::Header | Check::Type | Check::Algorithm | Check::Key, Some(name)) => self.header(name),
+            (Check::Expiry | Check::Start, Some(name)) => {
+                return self.claim(name).map(|time| cut(time.as_u64().map_or_else(|| time.to_string(), date)));
+            }
             (_, Some(name)) => self.claim(name),
             (_, None) => None,
         };
@@ -206,6 +209,13 @@ fn member(check: Check, error: TokenError, found: &Found) -> Option<&'static str
         Check::Organization => Some("org_id"),
         Check::Shape | Check::Payload | Check::Signature => None,
     }
+}
+
+/// Seconds, and what a person reads; a date ends with the year 9999.
+fn date(seconds: u64) -> String {
+    const LAST: u64 = 253_402_300_799;
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds <= LAST);
+    time.map_or_else(|| seconds.to_string(), |time| format!("{seconds} ({})", humantime::format_rfc3339_seconds(time)))
 }
 
 fn one_of(known: &[String]) -> String {

@@ -13,6 +13,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    authz::Lack,
     jwks::Keys,
     jwt::{Examination, ProviderId},
     routing::{Access, BackendId, Route, TokenPolicy},
@@ -32,6 +33,8 @@ pub struct Explanation {
     pub steps: Vec<Step>,
     /// What became of the token, where one was looked at with keys.
     pub token: Option<Examination>,
+    /// What the claims of a good token lack.
+    pub lack: Option<Lack>,
     /// Whose keys are needed and are not there.
     pub keys_wanted: Option<ProviderId>,
     pub verdict: Verdict,
@@ -77,11 +80,13 @@ pub async fn explain(gateway: &Arc<Gateway>, peer: SocketAddr, parts: Parts) -> 
     };
     let Kept { steps, route, token } = record.trail.take();
     let policy = route.as_deref().and_then(policy);
+    let (token, lack) = policy.zip(token).and_then(|(policy, token)| examine(gateway, policy, &token)).unzip();
     let wanted = matches!(verdict, Verdict::Reject(Rejection::KeysUnavailable, _));
     Explanation {
         host: record.host.clone(),
         path: record.path.clone(),
-        token: policy.zip(token).and_then(|(policy, token)| examine(gateway, policy, &token)),
+        token,
+        lack: lack.flatten(),
         keys_wanted: policy.filter(|_| wanted).map(|policy| policy.provider.clone()),
         route,
         steps,
@@ -113,10 +118,10 @@ fn policy(route: &Route) -> Option<&TokenPolicy> {
 }
 
 /// With the keys and the time that the decision was made with: both stand still here.
-fn examine(gateway: &Gateway, policy: &TokenPolicy, token: &str) -> Option<Examination> {
+fn examine(gateway: &Gateway, policy: &TokenPolicy, token: &str) -> Option<(Examination, Option<Lack>)> {
     let provider = gateway.live.keys.find(&policy.provider)?;
-    match provider.at(Instant::now(), policy.max_staleness) {
-        Keys::Known(keys) => Some(policy.checks.examine(token, &keys, gateway.clock.now())),
-        Keys::Unavailable => None,
-    }
+    let Keys::Known(keys) = provider.at(Instant::now(), policy.max_staleness) else { return None };
+    let now = gateway.clock.now();
+    let claims = policy.checks.verify(token, &keys, now).ok();
+    Some((policy.checks.examine(token, &keys, now), claims.and_then(|claims| policy.requirement.lack(&claims))))
 }

@@ -17,6 +17,7 @@
 
 pub mod documents;
 mod files;
+pub mod lines;
 mod listing;
 pub mod objects;
 pub mod schema;

@@ -1,6 +1,9 @@
 //! One line of the answer, and where the object it speaks of stands.
 
-use crate::source::objects::{self, Document};
+use crate::{
+    cli::text::one_line,
+    source::objects::{self, Document},
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -73,9 +76,4 @@ impl fmt::Display for Finding {
         let parts = [severity, &file, &self.place.object, &self.text].into_iter().filter(|part| !part.is_empty());
         f.write_str(&one_line(&parts.collect::<Vec<_>>().join(": ")))
     }
-}
-
-/// Files hold what anyone wrote: no control character of theirs reaches the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
