@@ -1,6 +1,6 @@
 //! What goes back to the client: nothing, a short text, or the upstream's body as it comes.
 
-use super::{pool::Lease, record::Record};
+use super::{headers, pool::Lease, record::Record};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -30,6 +30,8 @@ pub(super) enum AnswerBody {
 pub(super) struct UpstreamBody {
     incoming: Incoming,
     lease: Option<Lease>,
+    /// Those of a gRPC call cross: they tell how it ended.
+    keeps_trailers: bool,
     /// When the token that it was allowed by expires.
     until: Option<Instant>,
     /// Set once the body is waited for.
@@ -52,8 +54,8 @@ impl AnswerBody {
         Self::Text(Some(text.into()))
     }
 
-    pub(super) fn upstream(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = UpstreamBody { incoming, lease: Some(lease), until: None, alarm: None };
+    pub(super) fn upstream(incoming: Incoming, lease: Lease, keeps_trailers: bool) -> Self {
+        let mut body = UpstreamBody { incoming, lease: Some(lease), keeps_trailers, until: None, alarm: None };
         body.give_back_if_ended();
         Self::Upstream(Box::new(body))
     }
@@ -82,7 +84,6 @@ impl UpstreamBody {
         }
     }
 
-    /// Trailers are dropped: a gateway cannot know which of them are safe to merge (RFC 9110 §6.5.1).
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.until.is_some_and(|until| until <= Instant::now()) {
             drop(self.lease.take());
@@ -104,9 +105,16 @@ impl UpstreamBody {
         rung
     }
 
+    /// Trailers are dropped, but a gRPC call's: a gateway cannot know which of them are safe to merge (RFC 9110 §6.5.1).
+    fn cleaned(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let mut trailers = frame.into_trailers().ok().filter(|_| self.keeps_trailers)?;
+        headers::clean_trailers(&mut trailers);
+        Some(Frame::trailers(trailers))
+    }
+
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
-            Some(Ok(frame)) if frame.is_trailers() => None,
+            Some(Ok(frame)) if frame.is_trailers() => self.cleaned(frame).map(Ok),
             polled => polled,
         };
         match &polled {

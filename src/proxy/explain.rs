@@ -68,7 +68,7 @@ pub async fn explain(gateway: &Arc<Gateway>, peer: SocketAddr, parts: Parts) -> 
     let worker = Worker::new(gateway, shutdown, 1, 0);
     let mut record = Record::begin(gateway, &Activity::new(), peer.ip(), parts.method.clone());
     record.trail = Trail::kept();
-    let accept = accept_lines(&parts.headers);
+    let accept = accept_lines(&parts);
     let decided = decide(&worker, peer, parts, Upload::default(), &mut record).await;
     let verdict = match decided.and_then(|decision| verdict(&worker, decision)) {
         Ok(verdict) => verdict,

@@ -55,13 +55,13 @@ pub(super) async fn forward(
     upstream: &Upstream,
     chosen: &mut Option<SocketAddr>,
 ) -> Result<Response<AnswerBody>, Rejection> {
-    let wait = request.body().wait();
+    let (wait, keeps_trailers) = (request.body().wait(), request.body().has_trailers());
     let (mut response, lease) = within(upstream.timeout, &wait, exchange(worker, request, upstream, chosen)).await?;
     check_response(&response)?;
     // Our own, or a client would take a body that breaks off for one that ends with the connection.
     *response.version_mut() = Version::HTTP_11;
     headers::clean_response(response.headers_mut());
-    Ok(response.map(|body| AnswerBody::upstream(body, lease)))
+    Ok(response.map(|body| AnswerBody::upstream(body, lease, keeps_trailers)))
 }
 
 /// What stands behind the backend now.

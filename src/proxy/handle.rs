@@ -6,6 +6,7 @@ use super::{
     body::{AnswerBody, ResponseBody},
     credentials::{self, Presented},
     forward::forward,
+    grpc::{self, Trailers},
     headers::{self, X_REQUEST_ID},
     identity,
     onward::{Asked, authority, upstream_request, upstream_uri},
@@ -59,7 +60,7 @@ pub(super) async fn handle(
     record.request_id = request_id(&worker, &mut parts.headers);
     let body = Upload::new(body, &activity);
     let unread = !http_body::Body::is_end_stream(&body);
-    let accept = accept_lines(&parts.headers);
+    let accept = accept_lines(&parts);
     // Counted for every request, whatever becomes of it.
     let served = match activity.ambiguous.next_is() {
         true => Err(Rejection::BadRequest("transfer_encoding")),
@@ -139,7 +140,9 @@ pub(super) async fn decide(
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
     let (permit, identity) = authorise(worker, &route.id.namespace, serve, &mut parts, &authority, &mut record.trail).await?;
-    let body = body.limited(serve.max_request_body)?;
+    let is_call = grpc::content_type(&parts).is_some();
+    let trailers = || Trailers { managed: Arc::clone(&route.managed), credential: serve.credentials.header.clone() };
+    let body = body.limited(serve.max_request_body)?.with_trailers(is_call.then(trailers));
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
     record.trail.pass(Step::Loop);
@@ -275,7 +278,8 @@ fn request_id(worker: &Worker, headers: &mut HeaderMap) -> String {
     id
 }
 
-/// All that an error answer needs of a request whose head has been taken apart.
-pub(super) fn accept_lines(headers: &HeaderMap) -> HeaderMap {
-    headers.get_all(header::ACCEPT).iter().map(|line| (header::ACCEPT, line.clone())).collect()
+/// All that an error answer needs of a request whose head has been taken apart: what it accepts and, of a gRPC call, its type.
+pub(super) fn accept_lines(parts: &Parts) -> HeaderMap {
+    let accepted = parts.headers.get_all(header::ACCEPT).iter().map(|line| (header::ACCEPT, line.clone()));
+    accepted.chain(grpc::content_type(parts).map(|kind| (header::CONTENT_TYPE, kind.clone()))).collect()
 }

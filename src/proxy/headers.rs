@@ -4,7 +4,7 @@ use super::{ClientAddress, Rejection};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        self, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
@@ -43,6 +43,29 @@ static OVERRIDES: [HeaderName; 9] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
+/// What has no place behind a body, beside what is removed from heads or kept in them.
+static HEAD_ONLY: [HeaderName; 19] = [
+    header::AGE,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::EXPECT,
+    header::EXPIRES,
+    header::LOCATION,
+    header::MAX_FORWARDS,
+    header::PRAGMA,
+    PROXY_AUTHENTICATE,
+    header::RANGE,
+    header::RETRY_AFTER,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::VARY,
+    header::WARNING,
+    header::WWW_AUTHENTICATE,
+];
+
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -68,6 +91,14 @@ pub(super) fn clean_response(headers: &mut HeaderMap) {
     remove_listed(headers, None);
     HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
     headers.remove(PROXY_AUTHENTICATE);
+}
+
+/// Removes from trailers, of a request or an answer, what belongs into a head if anywhere: framing, routing, credentials, and how
+/// a body is to be read or kept (RFC 9110 §6.5.1).
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    let listed = |name: &HeaderName| HOP_BY_HOP.iter().chain(&UNREMOVABLE).chain(&OVERRIDES).chain(&HEAD_ONLY).any(|known| known == name);
+    remove_where(trailers, |name| listed(name) || is_forwarding(name.as_str()));
+    remove_look_alikes(trailers);
 }
 
 /// Removes every header that only the gateway may set.

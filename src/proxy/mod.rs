@@ -17,6 +17,7 @@ mod credentials;
 mod dialect;
 mod explain;
 mod forward;
+mod grpc;
 mod handle;
 mod headers;
 mod heads;

@@ -16,7 +16,12 @@ pub(super) struct Asked<'a> {
 pub(super) fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
     let Asked { authority, uri, verified } = asked;
     let settings = &worker.gateway.settings;
+    // P46: an answer's trailers are what a gRPC call is about, and of nothing else.
+    let wants_trailers = body.has_trailers();
     headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()), verified);
+    if wants_trailers {
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     headers::set_forwarding(&mut parts.headers, peer, authority, &settings.via);
     if let Ok(host) = HeaderValue::from_str(authority) {
         parts.headers.insert(header::HOST, host);

@@ -1,6 +1,6 @@
 //! The one place that turns a failure into an answer. Each failure knows its status, its bounded reason and whose fault it is.
 
-use super::body::AnswerBody;
+use super::{body::AnswerBody, grpc};
 use crate::{authz::Denied, jwt::TokenError, routing::Refusal};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -54,6 +54,7 @@ pub enum Blame {
 /// What an error answer may mention.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
+    /// What it accepts, and a content type when it is a gRPC call.
     pub(super) request: &'a HeaderMap,
     /// The protection space: the host asked for, when it could be read.
     pub(super) realm: &'a str,
@@ -166,11 +167,13 @@ impl Rejection {
         }
     }
 
-    /// The answer: an empty body, or a problem document (RFC 9457) where the client asked for JSON.
+    /// The answer: an empty body, or a problem document (RFC 9457) where the client asked for JSON; to a gRPC call, a gRPC status.
     pub(super) fn answer(&self, context: &Context<'_>) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody::Empty);
         *response.status_mut() = self.status();
-        if wants_problem(context.request) {
+        if let Some(kind) = context.request.get(header::CONTENT_TYPE) {
+            grpc::translate(&mut response, kind, self.title());
+        } else if wants_problem(context.request) {
             *response.body_mut() = AnswerBody::text(self.problem(context.request_id));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         }
@@ -294,6 +297,37 @@ mod tests {
         ];
         for (rejection, status, headers) in cases {
             assert_eq!(answer(&rejection, None), (status, headers), "{rejection:?}");
+        }
+    }
+
+    #[test]
+    fn a_grpc_call_is_refused_in_its_own_words() {
+        let rows = [
+            (Rejection::MissingToken, "16"),
+            (Rejection::InvalidToken(TokenError::Expired), "16"),
+            (Rejection::InvalidRequest("doubled_header"), "3"),
+            (denied("scope", &["read:a"]), "7"),
+            (Rejection::NoRoute, "12"),
+            (Rejection::MethodNotAllowed(HeaderValue::from_static("GET")), "12"),
+            (Rejection::KeysUnavailable, "14"),
+            (Rejection::NoEndpoint, "14"),
+            (Rejection::Refused(Refusal::InvalidAuth), "14"),
+            (Rejection::Upstream("connect_refused"), "14"),
+            (Rejection::UpstreamTimeout, "4"),
+            (Rejection::BodyTooLarge, "8"),
+        ];
+        let kind = HeaderValue::from_static("application/grpc+proto");
+        let request =
+            HeaderMap::from_iter([(header::CONTENT_TYPE, kind.clone()), (header::ACCEPT, HeaderValue::from_static("application/json"))]);
+        for (rejection, want) in rows {
+            let context = Context { request: &request, realm: "api.example.com", request_id: "id-1" };
+            let response = rejection.answer(&context);
+            assert_eq!((response.status().as_u16(), &response.headers()[header::CONTENT_TYPE]), (200, &kind), "{rejection:?}");
+            assert_eq!(
+                (&response.headers()["grpc-status"], &response.headers()["grpc-message"]),
+                (&want.parse().unwrap(), &rejection.title().parse().unwrap())
+            );
+            assert!(matches!(response.body(), AnswerBody::Empty), "{rejection:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A request's body on its way to the backend. It counts how long it waited for the client: that time is the client's, not the
 //! backend's.
 
-use super::{Rejection, activity::Activity};
+use super::{Rejection, activity::Activity, grpc::Trailers};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -18,6 +18,8 @@ pub(super) struct Upload {
     incoming: Option<(Incoming, Arc<Activity>)>,
     /// Bytes that may still come; `None`: any number.
     left: Option<u64>,
+    /// Of a gRPC call: what of its trailers may cross, and that the answer's are wanted.
+    trailers: Option<Trailers>,
     wait: Wait,
 }
 
@@ -53,7 +55,7 @@ impl Upload {
         if incoming.is_some() {
             activity.upload_began();
         }
-        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), left: None, wait: Wait::default() }
+        Self { incoming: incoming.map(|body| (body, Arc::clone(activity))), left: None, trailers: None, wait: Wait::default() }
     }
 
     /// Lets no more than `most` bytes through.
@@ -68,12 +70,27 @@ impl Upload {
         Ok(self)
     }
 
+    pub(super) fn with_trailers(mut self, trailers: Option<Trailers>) -> Self {
+        self.trailers = trailers;
+        self
+    }
+
+    pub(super) fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
     pub(super) fn wait(&self) -> Wait {
         self.wait.clone()
     }
 }
 
 impl Upload {
+    fn cleaned(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let (mut trailers, policy) = (frame.into_trailers().ok()?, self.trailers.as_ref()?);
+        policy.clean(&mut trailers);
+        Some(Frame::trailers(trailers))
+    }
+
     fn take(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Unfinished> {
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         match self.left.map(|left| left.checked_sub(length)) {
@@ -93,14 +110,14 @@ impl Body for Upload {
     type Data = Bytes;
     type Error = Unfinished;
 
-    /// Trailers are dropped: they come after authorisation and could say anything (P52, J96).
+    /// Trailers are dropped, but a gRPC call's: they come after authorisation and could say anything (P52, J96).
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unfinished>>> {
         let Some((incoming, activity)) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
         activity.awaits_body(polled.is_pending());
         self.wait.set(polled.is_pending());
         match ready!(polled) {
-            Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
+            Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(self.cleaned(frame).map(Ok)),
             Some(Ok(frame)) => Poll::Ready(Some(self.take(frame))),
             Some(Err(error)) => {
                 self.wait.breaks();
