@@ -56,7 +56,12 @@ pub(super) async fn forward(
     chosen: &mut Option<SocketAddr>,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let (wait, keeps_trailers) = (request.body().wait(), request.body().has_trailers());
-    let (mut response, lease) = within(upstream.timeout, &wait, exchange(worker, request, upstream, chosen)).await?;
+    let start = Instant::now();
+    let exchanged = within(upstream.timeout, &wait, exchange(worker, request, upstream, chosen)).await;
+    if let (Err(Rejection::UpstreamTimeout), Some(address)) = (&exchanged, *chosen) {
+        worker.pool.timed_out(&worker.pool.peers(&upstream.transport), address, start);
+    }
+    let (mut response, lease) = exchanged?;
     check_response(&response)?;
     // Our own, or a client would take a body that breaks off for one that ends with the connection.
     *response.version_mut() = Version::HTTP_11;
@@ -137,12 +142,21 @@ async fn send(
             Ok((response, lease))
         }
         Err(mut error) => {
-            lease.retire();
+            if h2_error(error.error()).is_none_or(|error| !error.is_reset()) {
+                lease.retire();
+            }
             let alone = !lease.is_shared();
             Err(match (error.take_message(), copy) {
                 (Some(request), _) => Failure::NotTaken(request, alone),
                 (None, Some(copy)) if was_refused(error.error()) => Failure::NotTaken(copy, alone),
-                (None, copy) => Failure::Broken(copy.filter(|copy| lease.reused && is_idempotent(copy)), broken(error.error(), &wait)),
+                (None, copy) => {
+                    let rejection = broken(error.error(), &wait);
+                    // An old connection may have died of age.
+                    if !lease.reused && matches!(rejection, Rejection::Upstream(_)) {
+                        pool.failed(peers, address);
+                    }
+                    Failure::Broken(copy.filter(|copy| lease.reused && is_idempotent(copy)), rejection)
+                }
             })
         }
     }

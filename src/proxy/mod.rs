@@ -114,6 +114,8 @@ pub struct Timeouts {
     /// An upstream connection takes no new request when it is older: endpoints come and go, and those that came should get their
     /// share.
     pub upstream_life: Duration,
+    /// How long an endpoint that failed three times in a row is left out at first; twelve times as long at most.
+    pub ejection: Duration,
 }
 
 // === impl Clock ===
@@ -147,6 +149,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(20),
             upstream_life: Duration::from_secs(600),
+            ejection: Duration::from_secs(5),
         }
     }
 }

@@ -51,7 +51,8 @@ const LAST_ACCEPTS: Duration = Duration::from_millis(100);
 impl Worker {
     pub(super) fn new(gateway: &Arc<Gateway>, shutdown: watch::Receiver<Shutdown>, most: usize, seed: u64) -> Self {
         let timeouts = &gateway.settings.timeouts;
-        let patience = Patience { connect: timeouts.connect, idle: timeouts.upstream_idle, life: timeouts.upstream_life };
+        let patience =
+            Patience { connect: timeouts.connect, idle: timeouts.upstream_idle, life: timeouts.upstream_life, ejection: timeouts.ejection };
         let pool = Pool::new(patience, most, &gateway.metrics);
         Self { gateway: Arc::clone(gateway), pool, shutdown, most, random: AtomicU64::new(seed) }
     }

@@ -18,6 +18,10 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Open connections to backends.
     pub upstream_connections: Gauge,
+    /// Endpoints of backends that are left out because they failed, over all workers.
+    pub upstream_ejected: Gauge,
+    /// How often one was.
+    pub upstream_ejections: Counter,
     /// Tables put in service.
     pub tables: Counter,
 }
@@ -33,6 +37,8 @@ impl Default for Metrics {
             series: Series::default(),
             connections: Gauge::default(),
             upstream_connections: Gauge::default(),
+            upstream_ejected: Gauge::default(),
+            upstream_ejections: Counter::default(),
             tables: Counter::default(),
         };
         metrics.register();
@@ -73,6 +79,8 @@ impl Metrics {
         registry.register_collector(Box::new(self.series.clone()));
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register("upstream_connections", "Open connections to backends", self.upstream_connections.clone());
+        registry.register("upstream_ejected", "Endpoints left out because they failed, by worker", self.upstream_ejected.clone());
+        registry.register("upstream_ejections", "How often a worker left an endpoint out", self.upstream_ejections.clone());
         registry.register("tables", "Routing tables put in service", self.tables.clone());
     }
 }

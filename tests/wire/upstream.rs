@@ -6,7 +6,14 @@ use crate::{
     origin::{Conversation, Origin},
 };
 use portcullis::proxy::Timeouts;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::time::Instant;
 
 const RULES: &str = "  timeout: 400ms\n  rules:\n  - {path: /, access: Public}";
@@ -264,4 +271,130 @@ async fn an_error_says_nothing_about_where_the_backend_is() {
     let answer = gateway.get("/", &[("Accept", "application/json")]).await;
     let all = format!("{}{}", answer.head, answer.body);
     assert!(!all.contains("127.0.0.1") && !all.to_lowercase().contains("server:"), "{all}");
+}
+
+/// Two endpoints: one that answers, and one that does as it is told. How many requests came to the second.
+async fn beside_one_that(fails: Arc<AtomicBool>) -> (Gateway, Origin, Origin) {
+    let good = Origin::saying(OK).await;
+    let bad = Origin::start(move |mut conversation| {
+        let fails = Arc::clone(&fails);
+        async move {
+            while conversation.head().await.is_some() {
+                match fails.load(Relaxed) {
+                    true => conversation.end().await,
+                    false => conversation.say(OK).await,
+                }
+            }
+        }
+    })
+    .await;
+    let timeouts = Timeouts { ejection: Duration::from_millis(300), ..Timeouts::default() };
+    let rules = manifest("  timeout: 50ms\n  rules:\n  - {path: /, access: Public}");
+    let gateway = Setup::new(&rules).behind("web", &[good.address, bad.address]).timeouts(timeouts).start();
+    (gateway, good, bad)
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_left_out_until_it_is_back() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let (gateway, _good, bad) = beside_one_that(Arc::clone(&fails)).await;
+    let mut late = 0;
+    for _ in 0..200 {
+        late += u32::from(gateway.get("/", &[]).await.status == 504);
+        if gateway.metrics.upstream_ejected.get() == 1 {
+            break;
+        }
+    }
+    assert_eq!((late, gateway.metrics.upstream_ejections.get()), (3, 1), "three in a row");
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/", &[]).await.status, 200);
+    }
+    let requests = || bad.text().matches("GET /").count();
+    assert_eq!(requests(), 3);
+    fails.store(false, Relaxed);
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/", &[]).await.status, 200);
+    }
+    assert_eq!(gateway.metrics.upstream_ejected.get(), 0);
+    assert!(requests() > 5, "{} of 20 requests to one that is back", requests());
+}
+
+#[tokio::test]
+async fn the_last_endpoints_are_never_left_out() {
+    let (echo, good) = start_echo().await;
+    let refusing: Vec<_> = (0..3).map(|_| refusing()).collect();
+    let bad: Vec<_> = refusing.iter().map(|(address, _)| *address).collect();
+    let gateway = gateway(&bad[..1]);
+    for n in 0..10 {
+        assert_eq!(gateway.get("/", &[]).await.status, 502, "{n}");
+    }
+    assert_eq!(gateway.metrics.upstream_ejected.get(), 1);
+    gateway.set_endpoints("web", &[bad[0], bad[1], bad[2], good]);
+    for _ in 0..40 {
+        gateway.get("/", &[]).await;
+    }
+    assert!(echo.count() < 40, "one that works does not get all the load of three that do not");
+    assert_eq!(gateway.metrics.upstream_ejected.get(), 3);
+}
+
+#[tokio::test]
+async fn connections_to_an_endpoint_that_left_are_closed_and_its_requests_finished() {
+    let origin = Origin::start(|mut conversation| async move {
+        while let Some(head) = conversation.head().await {
+            if head.contains("/slow") {
+                conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no").await;
+                tokio::time::sleep(Duration::from_millis(6500)).await;
+                conversation.say("k").await;
+            } else {
+                conversation.say(OK).await;
+            }
+        }
+    })
+    .await;
+    let gateway = gateway(&[origin.address]);
+    let mut slow = gateway.client().await;
+    slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    origin.until("the slow request", |all| all.len() == 1).await;
+    assert_eq!(gateway.get("/", &[]).await.status, 200);
+    gateway.set_endpoints("web", &[]);
+    origin.until("the idle connection is closed", |all| all.len() == 2 && all[1].ended && !all[0].ended).await;
+    assert_eq!(slow.answer(false).await.body, "ok");
+    origin.until("the other, too", |all| all[0].ended).await;
+}
+
+#[tokio::test]
+async fn a_backend_is_believed_that_keeps_connections_for_less_long() {
+    for (keeps, want) in [("timeout=5", 1), ("timeout=1", 2)] {
+        let origin = Origin::saying(format!("HTTP/1.1 200 OK\r\nKeep-Alive: {keeps}\r\nContent-Length: 2\r\n\r\nok")).await;
+        let gateway = gateway(&[origin.address]);
+        for _ in 0..2 {
+            assert_eq!(gateway.get("/", &[]).await.status, 200);
+        }
+        assert_eq!(origin.connections(), want, "{keeps}");
+    }
+}
+
+/// A worker that may have two connections: an idle one gives way, one in use is waited for, and who waits too long is told so.
+#[tokio::test]
+async fn connections_to_backends_are_limited() {
+    let origins = [Origin::saying(OK).await, Origin::saying(OK).await, Origin::saying(OK).await];
+    let rule = |n: usize| format!("  - {{path: /{n}, access: Public, backend: {{service: web-{n}, port: 80}}}}\n");
+    let service = |n: usize| format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: web-{n}}}\nspec: {{ports: [{{port: 80}}]}}\n");
+    let rules = format!(
+        "{}\n{}",
+        manifest(&format!("  rules:\n{}", (0..3).map(rule).collect::<String>())),
+        (0..3).map(service).collect::<String>()
+    );
+    let mut setup = Setup::new(&rules);
+    for (n, origin) in origins.iter().enumerate() {
+        setup = setup.behind(&format!("web-{n}"), &[origin.address]);
+    }
+    setup.max_connections = 2;
+    let gateway = setup.start();
+    let mut client = gateway.client().await;
+    for n in [0, 1, 2, 0, 1, 2] {
+        assert_eq!(client.request("GET", &format!("/{n}"), &[]).await.status, 200, "{n}");
+        assert!(gateway.metrics.upstream_connections.get() <= 2);
+    }
 }

@@ -9,6 +9,7 @@ const LIMITS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     upstream_idle: Duration::from_secs(20),
     upstream_life: Duration::from_secs(600),
+    ejection: Duration::from_secs(5),
     body_idle: Duration::from_secs(100),
 };
 

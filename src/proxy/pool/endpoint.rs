@@ -1,6 +1,6 @@
 //! One address, and the connections to it.
 
-use super::{connect::Connection, lock, opening::Opening, shared::Shared};
+use super::{connect::Connection, health::Health, lock, opening::Opening, shared::Shared};
 use crate::proxy::upload::Upload;
 use hyper::client::conn::http1;
 use std::sync::{
@@ -20,6 +20,7 @@ pub(super) struct Endpoint {
     /// HTTP/2 connections that take more requests.
     shared: Mutex<Vec<Arc<Shared>>>,
     pub(super) opening: Opening,
+    pub(super) health: Health,
     /// What was agreed on last, over TLS.
     http1: AtomicBool,
 }
@@ -85,6 +86,11 @@ impl Endpoint {
     /// No new request goes over this connection; it is closed when those under way have ended.
     pub(super) fn retire(&self, connection: &Arc<Shared>) {
         lock(&self.shared).retain(|shared| !Arc::ptr_eq(shared, connection));
+    }
+
+    /// The same for those over which no answer came since then.
+    pub(super) fn retire_silent(&self, since: Instant) {
+        lock(&self.shared).retain(|shared| shared.heard_since(since));
     }
 
     /// Closes what is too old; everything that is idle, when the address is no backend's any more.

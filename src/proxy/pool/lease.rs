@@ -65,7 +65,7 @@ impl Lease {
         &mut self,
         mut request: Request<Upload>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
-        match self.connection.as_mut().expect("a lease holds its connection until it is given back") {
+        let answer = match self.connection.as_mut().expect("a lease holds its connection until it is given back") {
             Connection::Http1(sender) => {
                 dialect::to_http1(&mut request);
                 sender.try_send_request(request).await
@@ -73,10 +73,16 @@ impl Lease {
             Connection::Http2(shared) => {
                 dialect::to_http2(&mut request, shared.scheme);
                 let answer = shared.sender().try_send_request(request).await;
-                shared.answered();
+                if answer.is_ok() {
+                    shared.answered();
+                }
                 answer
             }
+        };
+        if answer.is_ok() {
+            self.endpoint.health.succeeded();
         }
+        answer
     }
 
     /// Whether other requests go over its connection, too.

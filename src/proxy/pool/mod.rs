@@ -9,6 +9,7 @@
 
 mod connect;
 mod endpoint;
+mod health;
 mod lease;
 mod limit;
 mod opening;
@@ -19,6 +20,7 @@ pub(super) use self::{connect::ConnectError, lease::Lease, peers::Peers};
 
 use self::{
     connect::{Connection, Dial},
+    health::Ward,
     limit::Limit,
 };
 use super::balance;
@@ -32,6 +34,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -39,6 +42,7 @@ pub(super) struct Pool {
     h2c: Arc<Peers>,
     https: Mutex<HashMap<Arc<Tls>, Arc<Peers>>>,
     limit: Limit,
+    ward: Ward,
     patience: Patience,
 }
 
@@ -51,6 +55,8 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
     /// To take new requests: endpoints come and go, and those that came should get their share.
     pub(super) life: Duration,
+    /// How long an endpoint that failed is left out at first.
+    pub(super) ejection: Duration,
 }
 
 // === impl Pool ===
@@ -63,6 +69,7 @@ impl Pool {
             h2c: Arc::new(Peers::new(Dial::H2c)),
             https: Mutex::default(),
             limit: Limit::new(most, Arc::clone(metrics)),
+            ward: Ward::new(patience.ejection, metrics),
             patience,
         }
     }
@@ -76,9 +83,13 @@ impl Pool {
         }
     }
 
-    /// The better of two addresses drawn at random; never `avoid`.
+    /// The better of two addresses drawn at random, of those that are not left out; never `avoid`.
     pub(super) fn choose(&self, peers: &Peers, addresses: &[SocketAddr], avoid: Option<SocketAddr>, random: u64) -> Option<SocketAddr> {
-        balance::choose(addresses, avoid, random, |address| peers.endpoint(address).outstanding())
+        let choose = |addresses: &[SocketAddr]| balance::choose(addresses, avoid, random, |address| peers.endpoint(address).outstanding());
+        match self.ward.is_empty() {
+            true => choose(addresses),
+            false => choose(&peers.fit(addresses)).or_else(|| choose(addresses)),
+        }
     }
 
     /// The right to send one request to `address`, over a connection that is there, unless `fresh` or there is none.
@@ -91,11 +102,26 @@ impl Pool {
         if !fresh && lease.take() {
             return Ok(lease);
         }
-        match peers.may_share(lease.endpoint()) {
-            true => self.share(peers, address, &mut lease).await?,
-            false => lease.hold(self.connect(peers, address).await?),
+        match self.fill(peers, address, &mut lease).await {
+            Ok(()) => Ok(lease),
+            Err(error) => {
+                if error != ConnectError::Busy {
+                    self.failed(peers, address);
+                }
+                Err(error)
+            }
         }
-        Ok(lease)
+    }
+
+    /// A request to this address failed, and not for the client's sake.
+    pub(super) fn failed(&self, peers: &Peers, address: SocketAddr) {
+        peers.endpoint(address).health.failed(&self.ward);
+    }
+
+    /// A request to this address got no answer in the time since then: a shared connection on which nobody got one is dead.
+    pub(super) fn timed_out(&self, peers: &Peers, address: SocketAddr, since: Instant) {
+        peers.endpoint(address).retire_silent(since);
+        self.failed(peers, address);
     }
 
     /// Closes connections that were idle too long, are too old, or lead to an address that is none of a backend's any more, and
@@ -109,6 +135,14 @@ impl Pool {
         let mut https = lock(&self.https);
         let known = https.get(tls).map(Arc::clone);
         known.unwrap_or_else(|| Arc::clone(https.entry(Arc::clone(tls)).or_insert_with(|| Arc::new(Peers::new(Dial::https(tls))))))
+    }
+
+    async fn fill(&self, peers: &Peers, address: SocketAddr, lease: &mut Lease) -> Result<(), ConnectError> {
+        match peers.may_share(lease.endpoint()) {
+            true => self.share(peers, address, lease).await?,
+            false => lease.hold(self.connect(peers, address).await?),
+        }
+        Ok(())
     }
 
     /// Of requests that may share a connection one opens it, and the others wait for it.

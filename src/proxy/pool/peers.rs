@@ -1,6 +1,6 @@
 //! The backends that are spoken to in one way, by address.
 
-use super::{connect::Dial, endpoint::Endpoint, lock};
+use super::{connect::Dial, endpoint::Endpoint, health::Health, lock};
 use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
@@ -37,11 +37,24 @@ impl Peers {
         }
     }
 
+    /// Those to choose from while some are left out: one whose turn it is to be tried, else those that are not left out, else, when
+    /// these are less than half, all. Better a failing endpoint than too much for the few that are left.
+    pub(super) fn fit(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        let endpoints = lock(&self.endpoints);
+        let health = |address| endpoints.get(address).map(|endpoint| &endpoint.health);
+        if let Some(due) = addresses.iter().find(|address| health(address).is_some_and(Health::may_try)) {
+            return vec![*due];
+        }
+        let fit: Vec<_> = addresses.iter().filter(|address| !health(address).is_some_and(Health::is_out)).copied().collect();
+        if fit.len() * 2 < addresses.len() { addresses.to_vec() } else { fit }
+    }
+
     /// Closes what is idle too long, too old, or leads to none of the `current` addresses; forgets endpoints without connections.
     pub(super) fn sweep(&self, current: &HashSet<SocketAddr>) {
         lock(&self.endpoints).retain(|address, endpoint| {
-            endpoint.sweep(current.contains(address));
-            endpoint.is_used()
+            let is_current = current.contains(address);
+            endpoint.sweep(is_current);
+            endpoint.is_used() || is_current && endpoint.health.is_out()
         });
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Shared {
     streams: AtomicUsize,
     bound: Arc<Bound>,
     born: Instant,
+    /// When the last answer came.
+    heard: Mutex<Instant>,
     /// Since when it has no request.
     unused: Mutex<Instant>,
     patience: Patience,
@@ -42,7 +44,17 @@ pub(super) struct Bound {
 impl Shared {
     pub(super) fn new(sender: http2::SendRequest<Upload>, scheme: &'static str, bound: Arc<Bound>, patience: Patience, open: Open) -> Self {
         let now = Instant::now();
-        Self { sender, scheme, streams: AtomicUsize::new(0), bound, born: now, unused: Mutex::new(now), patience, _open: open }
+        Self {
+            sender,
+            scheme,
+            streams: AtomicUsize::new(0),
+            bound,
+            born: now,
+            heard: Mutex::new(now),
+            unused: Mutex::new(now),
+            patience,
+            _open: open,
+        }
     }
 
     pub(super) fn sender(&self) -> http2::SendRequest<Upload> {
@@ -61,9 +73,14 @@ impl Shared {
 
     /// An answer's head came.
     pub(super) fn answered(&self) {
+        *lock(&self.heard) = Instant::now();
         if !self.bound.is_known.swap(true, Relaxed) {
             self.bound.answered.notify_one();
         }
+    }
+
+    pub(super) fn heard_since(&self, since: Instant) -> bool {
+        *lock(&self.heard) > since
     }
 
     /// A backend that takes no request at all is asked with one: it may say another number later.
