@@ -331,11 +331,14 @@ async fn the_last_endpoints_are_never_left_out() {
     }
     assert_eq!(gateway.metrics.upstream_ejected.get(), 1);
     gateway.set_endpoints("web", &[bad[0], bad[1], bad[2], good]);
+    while gateway.metrics.upstream_ejected.get() < 3 {
+        gateway.get("/", &[]).await;
+    }
+    let before = echo.count();
     for _ in 0..40 {
         gateway.get("/", &[]).await;
     }
-    assert!(echo.count() < 40, "one that works does not get all the load of three that do not");
-    assert_eq!(gateway.metrics.upstream_ejected.get(), 3);
+    assert!(echo.count() - before < 35, "one that works does not get all the load of three that do not");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -157,11 +157,11 @@ impl Pool {
     }
 
     async fn connect(&self, peers: &Peers, address: SocketAddr) -> Result<Connection, ConnectError> {
-        let open = async {
-            let open = self.limit.open(|| self.close_idle()).await?;
-            peers.dial().connect(address, open, self.patience).await
-        };
-        tokio::time::timeout(self.patience.connect, open).await.unwrap_or(Err(ConnectError::Timeout))
+        // Waiting for a place is not the backend's fault.
+        let place = self.limit.open(|| self.close_idle());
+        let open = timeout(self.patience.connect, place).await.unwrap_or(Err(ConnectError::Busy))?;
+        let connected = timeout(self.patience.connect, peers.dial().connect(address, open, self.patience));
+        connected.await.unwrap_or(Err(ConnectError::Timeout))
     }
 
     /// Makes room for another connection. `false`: each is in use.
