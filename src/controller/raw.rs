@@ -43,8 +43,9 @@ impl RawEndpoint {
     pub(super) fn keep_managed_headers(&mut self) -> bool {
         let spec = self.data.get("spec").unwrap_or(&Value::Null);
         let headers: Vec<_> = claim_headers(spec).iter().map(|header| json!({"header": header})).collect();
-        let found = !headers.is_empty();
-        let token = json!({"header": spec.pointer("/token/header")});
+        let forward_as = spec.pointer("/token/forwardAs").filter(|header| header.is_string());
+        let found = !headers.is_empty() || forward_as.is_some();
+        let token = json!({"header": spec.pointer("/token/header"), "forwardAs": forward_as});
         self.data = json!({"spec": {"className": spec.get("className"), "token": token, "claimHeaders": headers}});
         self.status = ProtectedEndpointStatus::default();
         self.metadata.generation = None;

@@ -57,7 +57,7 @@ fn visible(class: Option<u8>, path: u8) -> Option<serde_json::Value> {
     match (class, path) {
         (Some(1), 0) => None,
         (Some(1), path) => {
-            Some(json!({"className": "another", "token": {"header": null}, "claimHeaders": [{"header": format!("X-{path}")}]}))
+            Some(json!({"className": "another", "token": {"header": null, "forwardAs": null}, "claimHeaders": [{"header": format!("X-{path}")}]}))
         }
         _ => guarded(0, class, path, 0).0.unwrap().data.get("spec").cloned(),
     }
@@ -135,7 +135,7 @@ async fn only_what_the_table_is_made_of_asks_for_a_compile() {
 }
 
 #[tokio::test]
-async fn of_another_class_the_claim_headers_alone_count_j105() {
+async fn of_another_class_the_managed_headers_alone_count_j105() {
     let changes = Arc::new(Changes::default());
     let seen = Arc::new(AtomicU64::new(0));
     let mut sink = Endpoints { store: Writer::default(), changes: Arc::clone(&changes), class: "portcullis".to_owned(), newest: 0, seen };
@@ -153,6 +153,9 @@ async fn of_another_class_the_claim_headers_alone_count_j105() {
         ("its other fields", object(3, json!({"claimHeaders": headers("X-A"), "hosts": ["b"]}), hosts), false, 1),
         ("a rule's header", object(4, json!({"rules": [{"claimHeaders": headers("X-B")}]}), json!(null)), true, 1),
         ("no header any more", object(5, json!({"rules": 7, "claimHeaders": {}}), json!(null)), true, 0),
+        ("a token passed on", object(6, json!({"token": {"forwardAs": "X-Token"}}), json!(null)), true, 1),
+        ("where it comes from", object(7, json!({"token": {"forwardAs": "X-Token", "header": "X-In"}}), json!(null)), true, 1),
+        ("a name that is none", object(8, json!({"token": {"forwardAs": 7}}), json!(null)), true, 0),
     ];
     for (name, object, matters, kept) in cases {
         sink.take(Event::Apply(object));
