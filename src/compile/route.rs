@@ -56,6 +56,19 @@ pub(super) struct Shared<'a> {
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+impl Rule {
+    /// Where its tokens are looked for and how they are checked; `None` when it reads none, or refuses anyway.
+    pub(super) fn tokens(&self) -> Option<(&Credentials, &TokenPolicy)> {
+        match &self.plan {
+            Plan::Serve(serve) => match &serve.access {
+                Access::Token(policy) => Some((&serve.credentials, policy)),
+                Access::Public(_) => None,
+            },
+            Plan::Refuse(_) => None,
+        }
+    }
+}
+
 /// Compiles the rule at `index`; `raw` is the same rule as it is stored.
 pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: &Value, report: &mut Report) -> Rule {
     let compiler = RuleCompiler { shared, index, rule };
