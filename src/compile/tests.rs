@@ -42,7 +42,7 @@ fn inputs(endpoints: Vec<EndpointObject>) -> Inputs {
 fn find(snapshot: &Snapshot, host: &str, path: &str, method: &Method) -> Option<Arc<Route>> {
     match snapshot.find(&Host::parse(host).unwrap(), &CanonicalPath::parse(path).unwrap(), method) {
         Found::Route(route) => Some(Arc::clone(route)),
-        Found::MethodNotAllowed(_) | Found::NoRoute | Found::Ambiguous => None,
+        Found::MethodNotAllowed(_) | Found::NoRoute | Found::Ambiguous(_) => None,
     }
 }
 
@@ -226,14 +226,19 @@ fn full_spec() -> Value {
         "auth0": {
             "domain": "t.auth0.com", "issuer": "https://t.auth0.com/", "jwksUrl": "https://t.auth0.com/k", "audience": ["a", "b"], "audienceMatch": "Any",
             "alg": "RS256", "jwksCacheDuration": "15m", "jwksMaxStaleness": "24h", "leeway": "5s",
+            "organizations": ["org_1"], "requireAtJwt": true, "maxTokenLifetime": "1h",
         },
-        "token": {"header": "Authorization", "cookie": "t", "forward": "Keep", "crossOrigin": "Refuse"},
+        "token": {
+            "header": "X-Token", "cookie": "t", "query": "q", "forward": "Keep", "forwardAs": "X-Passed", "keepAuthorization": true,
+            "crossOrigin": "Refuse", "streamsAtExpiry": "Close",
+        },
         "backend": {"service": "web", "port": 80, "scheme": "https", "tls": {"serverName": "web.example"}},
+        "maxRequestBody": "10Mi",
         "timeout": "30s",
         "require": {"scopes": ["s"], "scopesMatch": "All", "permissions": ["p"], "roles": ["r"], "rolesClaim": "c", "claims": [{"claim": "c", "values": ["v"]}]},
         "claimHeaders": [{"header": "X-A", "claim": "a", "arrays": "Join"}],
         "rules": [{
-            "path": "/admin", "name": "admin", "pathType": "Prefix", "methods": ["GET"], "access": "Token", "rewrite": "/", "timeout": "3s",
+            "path": "/admin", "name": "admin", "pathType": "Prefix", "methods": ["GET"], "access": "Token", "rewrite": "/", "timeout": "3s", "escapedSlashes": "Keep",
             "require": {"scopes": ["q"]}, "backend": {"service": "web", "port": "http"}, "claimHeaders": [{"header": "X-B", "claimPath": ["b"]}],
         }],
     })

@@ -187,7 +187,7 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
     match found {
         Found::Route(route) => Ok(Some(Arc::clone(route))),
         Found::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed(allow.clone())),
-        Found::Ambiguous => Err(Rejection::BadRequest("parameters")),
+        Found::Ambiguous(reading) => Err(Rejection::BadRequest(reading)),
         Found::NoRoute if is_health(worker, method, &target.path) => Ok(None),
         Found::NoRoute => Err(Rejection::NoRoute),
     }

@@ -18,6 +18,8 @@ pub(super) struct Target<'a> {
 
 /// Bytes of path and query (P57).
 const MAX_TARGET: usize = 16 * 1024;
+/// In any case: some backends take `trace` for TRACE.
+const NEVER_FORWARDED: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 /// What a proxy can answer for itself about a method it never forwards.
 const FORWARDED_METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 
@@ -49,7 +51,7 @@ fn check_length(parts: &Parts) -> Result<(), Rejection> {
 /// P24, P42: CONNECT opens tunnels, TRACE and TRACK echo credentials.
 fn check_method(method: &Method) -> Result<(), Rejection> {
     match method.as_str() {
-        "CONNECT" | "TRACE" | "TRACK" => Err(Rejection::MethodNotAllowed(FORWARDED_METHODS)),
+        name if NEVER_FORWARDED.iter().any(|never| name.eq_ignore_ascii_case(never)) => Err(Rejection::MethodNotAllowed(FORWARDED_METHODS)),
         // P44: no method anybody knows.
         name if name.len() > MAX_METHOD => Err(Rejection::BadRequest("method")),
         _ => Ok(()),
@@ -125,6 +127,7 @@ mod tests {
             ("chunked", "POST", "/", &[host, ("transfer-encoding", "Chunked")], ok("a.example", "/")),
             ("P24 CONNECT", "CONNECT", "a.example:80", &[host], Err(405)),
             ("P42 TRACE", "TRACE", "/", &[host], Err(405)),
+            ("P42 trace", "trace", "/", &[host], Err(405)),
             ("P42 TRACK", "TRACK", "/", &[host], Err(405)),
             ("P54 an unknown expectation", "PUT", "/", &[host, ("expect", "foo")], Err(417)),
             ("100-continue", "PUT", "/", &[host, ("expect", "100-Continue")], ok("a.example", "/")),

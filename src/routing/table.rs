@@ -62,8 +62,9 @@ pub enum Found<'a> {
     /// The path exists, the method does not; the value of `Allow`.
     MethodNotAllowed(&'a HeaderValue),
     NoRoute,
-    /// `;` makes two readings of the path that different rules claim (P31): 400.
-    Ambiguous,
+    /// Two readings of the request that different rules claim, and in what: 400. `;` makes two of a path (P31), lower case two of
+    /// a method (P44).
+    Ambiguous(&'static str),
 }
 
 // === impl SnapshotBuilder ===
@@ -103,7 +104,7 @@ impl Snapshot {
         let Some(table) = self.find_host(host.as_str()) else { return Found::NoRoute };
         let found = table.find(path.as_str(), method);
         match path.without_parameters() {
-            Some(cut) if !found.is_same(&table.find(cut.as_str(), method)) => Found::Ambiguous,
+            Some(cut) if !found.is_same(&table.find(cut.as_str(), method)) => Found::Ambiguous("parameters"),
             _ => found,
         }
     }

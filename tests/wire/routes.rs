@@ -268,7 +268,8 @@ fn target() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         6 => "/[ab]", 2 => Just("/".to_owned()), 1 => Just("/.".to_owned()), 1 => Just("/..".to_owned()), 1 => Just("/%61".to_owned()),
         1 => Just("/%2e%2E".to_owned()), 1 => Just(";a".to_owned()), 1 => Just("%3b/".to_owned()), 1 => Just("%2f".to_owned()),
-        2 => Just("%2F".to_owned()), 1 => Just("%5c".to_owned()), 1 => Just("%252e".to_owned()), 1 => Just("/..;".to_owned()), 1 => Just("\\".to_owned()), 1 => Just("/%41".to_owned()),
+        2 => Just("%2F".to_owned()), 1 => Just("%5c".to_owned()), 1 => Just("%2B".to_owned()), 1 => Just("+".to_owned()), 1 => Just("%40a".to_owned()),
+        1 => Just("%252e".to_owned()), 1 => Just("/..;".to_owned()), 1 => Just("\\".to_owned()), 1 => Just("/%41".to_owned()),
     ];
     proptest::collection::vec(piece, 1..6).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
@@ -322,7 +323,7 @@ fn p45_what_the_backend_saw_was_allowed_however_it_reads_it() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (echo, address) = runtime.block_on(start_echo());
     let gateway = runtime.block_on(async { Setup::new(&manifest("  rules: [{path: /}]")).behind("web", &[address]).start() });
-    let cases = (rules(), proptest::collection::vec((target(), prop_oneof![Just("GET"), Just("POST"), Just("DELETE")]), 12));
+    let cases = (rules(), proptest::collection::vec((target(), prop_oneof![Just("GET"), Just("POST"), Just("DELETE"), Just("post")]), 12));
     let mut runner = TestRunner::new(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() });
     let count = std::cell::Cell::new(0_usize);
     runner
@@ -339,11 +340,13 @@ fn p45_what_the_backend_saw_was_allowed_however_it_reads_it() {
                 let seen = echo.last().unwrap();
                 prop_assert_eq!((answer.status, seen.method.as_str()), (200, method));
                 for reading in readings(&seen.path) {
-                    prop_assert!(
-                        open_by_contract(&rules, method, &reading),
-                        "{method} {target} was seen as {}, read as {reading}",
-                        seen.path
-                    );
+                    for method in [method, &method.to_uppercase()] {
+                        prop_assert!(
+                            open_by_contract(&rules, method, &reading),
+                            "{method} {target} was seen as {}, read as {reading}",
+                            seen.path
+                        );
+                    }
                 }
             }
             Ok(())

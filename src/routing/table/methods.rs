@@ -70,8 +70,20 @@ impl PathTable {
     }
 
     pub(super) fn find(&self, method: &Method) -> Found<'_> {
-        let route = self.named.get(method).or(self.rest.as_ref());
-        route.map_or(Found::MethodNotAllowed(&self.allow), Found::Route)
+        match (self.named.get(method), &self.rest) {
+            (Some(route), _) => Found::Route(route),
+            (None, Some(_)) if self.names_in_upper_case(method) => Found::Ambiguous("method"),
+            (None, Some(route)) => Found::Route(route),
+            (None, None) => Found::MethodNotAllowed(&self.allow),
+        }
+    }
+
+    /// Methods are case-sensitive (RFC 9110 §9.1), but some backends take `delete` for DELETE: it must not pass as a method that
+    /// no rule names where a rule names DELETE.
+    fn names_in_upper_case(&self, method: &Method) -> bool {
+        let name = method.as_str();
+        let lower = name.bytes().any(|b| b.is_ascii_lowercase());
+        lower && Method::from_bytes(name.to_ascii_uppercase().as_bytes()).is_ok_and(|upper| self.named.contains_key(&upper))
     }
 
     pub(super) fn lines(&self) -> impl Iterator<Item = (Vec<&Method>, &Arc<Route>)> {

@@ -28,7 +28,28 @@ fn find(table: &Snapshot, method: &str, host: &str, path: &str) -> String {
         Found::Route(route) => route.id.rule.to_string(),
         Found::MethodNotAllowed(allow) => format!("405 {}", allow.to_str().unwrap()),
         Found::NoRoute => "404".into(),
-        Found::Ambiguous => "400".into(),
+        Found::Ambiguous(_) => "400".into(),
+    }
+}
+
+/// P44: methods are case-sensitive, but no other case of one may pass by the rule that names it.
+#[test]
+fn p44_another_case_of_a_method_never_passes_a_rule_that_names_it() {
+    let admin: &[Place] = &[("a.example", Prefix, "/", &["DELETE"]), ("a.example", Prefix, "/", &[])];
+    let lower: &[Place] =
+        &[("a.example", Prefix, "/", &["purge"]), ("a.example", Prefix, "/", &["PURGE"]), ("a.example", Prefix, "/", &[])];
+    let cases = [
+        ("as named", admin, "DELETE", "0"),
+        ("lower case", admin, "delete", "400"),
+        ("mixed case", admin, "Delete", "400"),
+        ("one that no rule names", admin, "patch", "1"),
+        ("a rule that names lower case", lower, "purge", "0"),
+        ("and one that names upper case", lower, "PURGE", "1"),
+        ("between them", lower, "Purge", "400"),
+        ("405 is safe", &admin[..1], "delete", "405 DELETE"),
+    ];
+    for (name, places, method, want) in cases {
+        assert_eq!(find(&table(places), method, "a.example", "/x"), want, "{name}");
     }
 }
 
