@@ -3,7 +3,7 @@
 use super::{Rejection, query};
 use crate::{
     jwt::TokenError,
-    routing::{Credentials, CrossOrigin},
+    routing::{Credentials, CrossOrigin, folded},
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -76,7 +76,6 @@ pub(super) fn remove(places: &Credentials, verified: Option<Place>, headers: &mu
 
 /// `X_Token` is `X-Token` to a CGI-like backend, which would then read another token than the one that was verified (J86, J106).
 fn remove_look_alikes(name: &HeaderName, headers: &mut HeaderMap) {
-    let folded = |name: &HeaderName| name.as_str().replace('_', "-");
     let own = folded(name);
     let alike: Vec<_> = headers.keys().filter(|other| *other != name && folded(other) == own).cloned().collect();
     alike.into_iter().for_each(|other| drop(headers.remove(other)));

@@ -1,6 +1,7 @@
 //! Which headers cross the gateway, each way.
 
 use super::{ClientAddress, Rejection};
+use crate::routing::folded;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
@@ -8,7 +9,10 @@ use http::{
         TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+};
 
 /// What belongs to one connection and never crosses (RFC 9110 §7.6.1).
 static HOP_BY_HOP: [HeaderName; 9] = [
@@ -176,12 +180,12 @@ fn is_forwarding(name: &str) -> bool {
     name.starts_with("x-forwarded") || FORWARDING.contains(&name)
 }
 
-/// `X_Forwarded_For` is `X-Forwarded-For` to a CGI-like backend (J106): what folds to a protected name goes.
+/// `X_Forwarded_For` and `X.Forwarded.For` are `X-Forwarded-For` to a CGI-like backend (J106): what folds to a protected name goes.
 fn remove_look_alikes(headers: &mut HeaderMap) {
     let known = |name: &str| HOP_BY_HOP.iter().chain(&UNREMOVABLE).chain(&OVERRIDES).any(|known| name == known.as_str());
-    remove_where(headers, |name| {
-        let folded = name.as_str().contains('_').then(|| name.as_str().replace('_', "-"));
-        folded.is_some_and(|name| known(&name) || is_forwarding(&name))
+    remove_where(headers, |name| match folded(name) {
+        Cow::Owned(folded) => known(&folded) || is_forwarding(&folded),
+        Cow::Borrowed(_) => false,
     });
 }
 

@@ -17,7 +17,7 @@ pub use self::{
     path::{CanonicalPath, PathError},
     route::{
         Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve, TokenPolicy,
-        Upstream,
+        Upstream, folded,
     },
     spot::Spot,
     table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder, Standing},

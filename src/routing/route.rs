@@ -5,7 +5,7 @@ use crate::{
     jwt::{Checks, ClaimName, ProviderId},
 };
 use http::{HeaderName, Method};
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use super::{backend::BackendId, transport::Transport};
 
@@ -184,15 +184,9 @@ impl Plan {
 // === impl ManagedHeaders ===
 
 impl ManagedHeaders {
-    /// Whether a client's header of this name must go: equal when case is ignored and `_` reads as `-` (J105, J106).
+    /// Whether a client's header of this name must go: equal when [`folded`] (J105, J106).
     pub fn contains(&self, name: &HeaderName) -> bool {
-        if self.folded.is_empty() {
-            return false;
-        }
-        match name.as_str().contains('_') {
-            true => self.folded.contains(name.as_str().replace('_', "-").as_str()),
-            false => self.folded.contains(name.as_str()),
-        }
+        !self.folded.is_empty() && self.folded.contains(&*folded(name))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -202,8 +196,17 @@ impl ManagedHeaders {
 
 impl FromIterator<HeaderName> for ManagedHeaders {
     fn from_iter<I: IntoIterator<Item = HeaderName>>(names: I) -> Self {
-        let folded = names.into_iter().map(|n| n.as_str().replace('_', "-").into());
-        Self { folded: folded.collect() }
+        Self { folded: names.into_iter().map(|name| folded(&name).into()).collect() }
+    }
+}
+
+/// The name as a backend may read it that keeps headers in variables, as CGI does (RFC 3875 §4.1.18): whatever is neither a letter
+/// nor a digit is one character to it.
+pub fn folded(name: &HeaderName) -> Cow<'_, str> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    match name.as_str().bytes().all(plain) {
+        true => Cow::Borrowed(name.as_str()),
+        false => Cow::Owned(name.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
     }
 }
 
