@@ -8,7 +8,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
 use crate::telemetry::Metrics;
@@ -28,6 +28,8 @@ pub struct Admin {
     pub draining: watch::Receiver<bool>,
 }
 
+/// Probes and scrapes need a few.
+pub(super) const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,11 +51,15 @@ impl Answer for Admin {
     }
 }
 
-/// Serves until the listener's task is dropped.
+/// Serves until the listener's task is dropped. What comes beyond [`MOST_CONNECTIONS`] waits in the kernel's queue: open files and
+/// memory belong to the data port (K27).
 pub async fn serve(listener: TcpListener, answers: Arc<dyn Answer>) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((socket, _)) => drop(tokio::spawn(connection(socket, Arc::clone(&answers)))),
+            Ok((socket, _)) => drop(tokio::spawn(connection(socket, Arc::clone(&answers), place))),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an admin connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -62,7 +68,7 @@ pub async fn serve(listener: TcpListener, answers: Arc<dyn Answer>) {
     }
 }
 
-async fn connection(socket: TcpStream, answers: Arc<dyn Answer>) {
+async fn connection(socket: TcpStream, answers: Arc<dyn Answer>, _place: OwnedSemaphorePermit) {
     let service = service_fn(|request| {
         let response = respond(&*answers, &request);
         async move { Ok::<_, Infallible>(response) }

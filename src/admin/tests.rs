@@ -6,8 +6,13 @@ use crate::{
     routing::Snapshot,
     telemetry::Metrics,
 };
-use std::sync::Arc;
-use tokio::{sync::watch, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::Instant,
+};
 
 #[test]
 fn ready_means_a_table_in_service_and_no_order_to_stop() {
@@ -52,4 +57,31 @@ fn two_sources_of_one_url_are_two_series() {
         assert_eq!(series.iter().filter(|(series, _)| series.starts_with(&format!("portcullis_{name}{{"))).count(), 3, "{name}: {text}");
     }
     assert!(text.contains(r#"portcullis_jwks_keys{jwks_url="https://a.example/keys",ca=""} 1"#), "{text}");
+}
+
+/// K27: the admin port takes no more of the process than it needs.
+#[tokio::test]
+async fn k27_connections_beyond_the_most_wait_their_turn() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, Arc::new(Inspect { live: Arc::default() })));
+    let mut idle = Vec::new();
+    for _ in 0..serve::MOST_CONNECTIONS {
+        idle.push(ask(address, "HEAD /table HTTP/1.1\r\nHost: a\r\n\r\n").await);
+    }
+    let waiting = tokio::spawn(ask(address, "HEAD /table HTTP/1.1\r\nHost: a\r\n\r\n"));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished(), "one more than the most is served");
+    drop(idle.pop());
+    waiting.await.unwrap();
+}
+
+/// The connection, once its request was answered.
+async fn ask(address: SocketAddr, request: &str) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    client
 }
