@@ -33,11 +33,13 @@ async fn serve(args: Run) -> Result<ExitCode, Error> {
         let _ = stopped.await;
     }));
     // A control plane that has ended serves an old policy for ever: better another replica than this one (K30).
-    plane.serve_until(async { Error::Other(format!("the control plane ended: {:?}", (&mut controller).await)) }).await?;
+    let ended = plane.serve_until(async { Error::Other(format!("the control plane ended: {:?}", (&mut controller).await)) }).await;
     drop(stop);
-    // It gives its Leases back.
-    let _ = controller.await;
-    Ok(ExitCode::SUCCESS)
+    // However we end, it gives its Leases back, unless it is the one that ended.
+    if !controller.is_finished() {
+        let _ = controller.await;
+    }
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// What its replicas have in common.
