@@ -41,6 +41,9 @@ impl Collector for ControlMetrics {
         let stale = i64::try_from(self.health.staleness().as_secs()).unwrap_or(i64::MAX);
         gauge(&mut encoder, "control_plane_stale_seconds", "Seconds since the most silent watch heard from the API server", stale)?;
         gauge(&mut encoder, "leader", "1 while this replica writes status", i64::from(self.health.leads()))?;
+        let loaded = i64::try_from(self.health.loaded()).unwrap_or(i64::MAX);
+        gauge(&mut encoder, "loaded_resource_version", "Every ProtectedEndpoint up to this resourceVersion is in the table", loaded)?;
+        silences(&self.health, &mut encoder)?;
         let counters = &self.health.counters;
         let all = [
             ("compiles", "Tables compiled", &counters.compiled),
@@ -58,6 +61,20 @@ impl Collector for ControlMetrics {
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
         })
     }
+}
+
+/// K19: a watch that went silent is seen by its kind.
+#[cfg(feature = "controller")]
+fn silences(health: &crate::controller::Health, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let sample = ConstGauge::new(0_i64);
+    let help = "Seconds since the watch of a kind heard from the API server";
+    let mut family = encoder.encode_descriptor("watch_silence_seconds", help, None, sample.metric_type())?;
+    let watches =
+        [("ProtectedEndpoint", &health.protected_endpoints), ("Service", &health.services), ("EndpointSlice", &health.endpoint_slices)];
+    watches.into_iter().try_for_each(|(kind, heard)| {
+        let age = i64::try_from(heard.age().as_secs()).unwrap_or(i64::MAX);
+        ConstGauge::new(age).encode(family.encode_family(&[("kind", kind)])?)
+    })
 }
 
 #[cfg(feature = "controller")]

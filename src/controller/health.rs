@@ -18,6 +18,8 @@ pub struct Health {
     pub(super) leases: Heard,
     pub(super) leading: Leading,
     pub counters: Counters,
+    /// Every ProtectedEndpoint up to this resourceVersion is in the table.
+    loaded: AtomicU64,
 }
 
 /// When one watch last heard from the API server.
@@ -65,6 +67,15 @@ impl Health {
         self.leading.now()
     }
 
+    /// The highest resourceVersion up to which every ProtectedEndpoint is in the table; 0 until there is one.
+    pub fn loaded(&self) -> u64 {
+        self.loaded.load(Relaxed)
+    }
+
+    pub(super) fn set_loaded(&self, version: u64) {
+        self.loaded.store(version, Relaxed);
+    }
+
     pub(super) fn set_ready(&self) {
         self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
     }
@@ -75,7 +86,8 @@ impl Default for Health {
         let heard = Heard::default;
         let (protected_endpoints, services, endpoint_slices) = (heard(), heard(), heard());
         let (leading, leases, counters) = (Leading::default(), heard(), Counters::default());
-        Self { ready: watch::Sender::new(false), protected_endpoints, services, endpoint_slices, leases, leading, counters }
+        let (ready, loaded) = (watch::Sender::new(false), AtomicU64::new(0));
+        Self { ready, protected_endpoints, services, endpoint_slices, leases, leading, counters, loaded }
     }
 }
 

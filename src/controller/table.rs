@@ -118,6 +118,8 @@ impl TableTask {
         if idle && !self.failed {
             self.in_service.send_modify(|it| it.iter_mut().for_each(|it| it.loaded = it.loaded.max(self.taken)));
         }
+        let loaded = self.in_service.borrow().as_ref().map_or(0, |it| it.loaded);
+        self.health.set_loaded(loaded);
     }
 
     fn start(&mut self) {
