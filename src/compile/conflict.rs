@@ -115,7 +115,20 @@ impl<'a> Table<'a> {
         let mut table = Self { managed: managed(everything), ..Self::default() };
         entries.iter().for_each(|entry| table.add_guesses(entry));
         entries.iter_mut().enumerate().for_each(|(index, entry)| table.add(index, entry));
+        entries.iter_mut().for_each(|entry| table.warn_of_lost_token(entry));
         table
+    }
+
+    /// What only the gateway may set is removed before a token is looked for.
+    fn warn_of_lost_token(&self, entry: &mut Entry<'a>) {
+        let Some(managed) = self.managed.get(entry.object.namespace.as_str()) else { return };
+        let lost = entry.resource.rules.iter().find_map(|rule| Some(&rule.tokens()?.0.header).filter(|header| managed.contains(header)));
+        if let Some(header) = lost {
+            entry.resource.report.note(format!(
+                "warning: spec.token.header: a resource of this namespace sets {header} itself (claimHeaders or forwardAs), so tokens that \
+                 clients send in it are removed; choose another header here or there"
+            ));
+        }
     }
 
     /// Closes the table: bound hosts that nobody serves, and warnings about what it holds.

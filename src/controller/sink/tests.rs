@@ -56,9 +56,9 @@ fn claim_headers(path: u8) -> serde_json::Value {
 fn visible(class: Option<u8>, path: u8) -> Option<serde_json::Value> {
     match (class, path) {
         (Some(1), 0) => None,
-        (Some(1), path) => {
-            Some(json!({"className": "another", "token": {"header": null, "forwardAs": null}, "claimHeaders": [{"header": format!("X-{path}")}]}))
-        }
+        (Some(1), path) => Some(
+            json!({"className": "another", "token": {"header": null, "forwardAs": null}, "claimHeaders": [{"header": format!("X-{path}")}]}),
+        ),
         _ => guarded(0, class, path, 0).0.unwrap().data.get("spec").cloned(),
     }
 }
