@@ -18,7 +18,8 @@ pub struct Rule {
     pub name: Option<String>,
 
     /// The path, such as /api: absolute, at most 1024 characters, canonical (no //, /./, /../, %2f, ;, # or ?). A trailing slash
-    /// means nothing on a Prefix.
+    /// means nothing on a Prefix. Upper and lower case differ: where a backend takes /Admin for /admin, do not leave the one Public
+    /// and protect the other alone.
     #[schemars(schema_with = "schema::path")]
     pub path: String,
 
