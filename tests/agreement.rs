@@ -53,26 +53,7 @@ fn config() -> ProptestConfig {
 /// Every field there is, each with values of every kind: both give an answer, and never the wrong way round.
 #[test]
 fn any_value_anywhere() {
-    let full = object(|spec| {
-        *spec = json!({
-            "className": "portcullis", "hosts": ["a.example"], "timeout": "1s",
-            "auth0": {
-                "domain": "t.auth0.com", "issuer": "https://a/", "jwksUrl": "https://a/", "audience": ["a"], "audienceMatch": "Any", "alg": "RS256",
-                "jwksCacheDuration": "1m", "jwksMaxStaleness": "1m", "caBundle": "x", "leeway": "1s",
-            },
-            "token": {"header": "X-A", "cookie": "a", "forward": "Keep", "crossOrigin": "Allow"},
-            "backend": {"service": "a", "port": 80, "scheme": "http"},
-            "require": {
-                "scopes": ["a"], "scopesMatch": "Any", "permissions": ["a"], "roles": ["a"], "rolesClaim": "a", "rolesClaimPath": ["a"],
-                "claims": [{"claim": "a", "claimPath": ["a"], "values": ["a"]}],
-            },
-            "claimHeaders": [{"header": "X-B", "claim": "a", "claimPath": ["a"], "arrays": "Join"}],
-            "rules": [{
-                "name": "a", "path": "/", "pathType": "Exact", "methods": ["GET"], "access": "Token", "rewrite": "/", "require": {}, "backend": {},
-                "timeout": "1s", "claimHeaders": [],
-            }],
-        });
-    });
+    let full = full();
     let sound = object(|spec| {
         *spec = json!({
             "auth0": {"domain": "t.auth0.com", "audience": ["a"]}, "backend": {"service": "a", "port": 80}, "rules": [{"path": "/"}],
@@ -101,6 +82,57 @@ fn any_value_anywhere() {
         }
     }
     assert!(accepted > 20, "{accepted} of these changes are harmless: too few to say anything");
+}
+
+/// Every field there is, whether they go together or not.
+fn full() -> Value {
+    object(|spec| {
+        *spec = json!({
+            "className": "portcullis", "hosts": ["a.example"], "timeout": "1s",
+            "auth0": {
+                "domain": "t.auth0.com", "issuer": "https://a/", "jwksUrl": "https://a/", "audience": ["a"], "audienceMatch": "Any", "alg": "RS256",
+                "jwksCacheDuration": "1m", "jwksMaxStaleness": "1m", "caBundle": "x", "leeway": "1s",
+                "organizations": ["a"], "requireAtJwt": true, "maxTokenLifetime": "1h",
+            },
+            "token": {
+                "header": "X-A", "cookie": "a", "query": "a", "forward": "Keep", "forwardAs": "X-C", "keepAuthorization": true,
+                "crossOrigin": "Allow", "streamsAtExpiry": "Keep",
+            },
+            "backend": {"service": "a", "port": 80, "scheme": "http"},
+            "require": {
+                "scopes": ["a"], "scopesMatch": "Any", "permissions": ["a"], "roles": ["a"], "rolesClaim": "a", "rolesClaimPath": ["a"],
+                "claims": [{"claim": "a", "claimPath": ["a"], "values": ["a"]}],
+            },
+            "claimHeaders": [{"header": "X-B", "claim": "a", "claimPath": ["a"], "arrays": "Join"}],
+            "rules": [{
+                "name": "a", "path": "/", "pathType": "Exact", "methods": ["GET"], "access": "Token", "rewrite": "/", "require": {}, "backend": {},
+                "timeout": "1s", "claimHeaders": [],
+            }],
+        });
+    })
+}
+
+/// A field that is not among them would be swept by nobody.
+#[test]
+fn the_sweep_knows_every_field() {
+    let definition = serde_json::to_value(portcullis::api::custom_resource_definition()).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let full = full()["spec"].clone();
+    let missing: Vec<_> = fields(schema, "", 0).into_iter().filter(|pointer| full.pointer(pointer).is_none()).collect();
+    assert!(missing.is_empty(), "not in full(): {missing:?}");
+}
+
+/// Of everything below `schema`, as pointers into a value. What a rule has as the endpoint has it is swept there.
+fn fields(schema: &Value, at: &str, depth: usize) -> Vec<String> {
+    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+    let items = schema.get("items").map(|items| fields(items, &format!("{at}/0"), depth + 1)).unwrap_or_default();
+    let below = properties.iter().flat_map(|(name, schema)| {
+        let at = format!("{at}/{name}");
+        let shared = depth > 0 && ["require", "backend", "claimHeaders"].contains(&name.as_str());
+        let below = if shared { vec![] } else { fields(schema, &at, depth) };
+        std::iter::once(at).chain(below)
+    });
+    below.chain(items).collect()
 }
 
 /// Of everything below `spec`.
