@@ -47,6 +47,7 @@ async fn a_resource_is_live_from_apply_to_delete_with_exactly_the_rights_of_the_
     lives(&gate, &admin).await;
     reports(&gate, &admin).await;
     another_class_is_not_seen(&gate, &admin).await;
+    a_host_stays_with_its_first_namespace(&gate, &admin, restricted(&server).await).await;
     moves_and_goes(&gate, &admin).await;
 
     let leases: Api<Lease> = Api::namespaced(admin.clone(), gate::NAMESPACE);
@@ -137,6 +138,38 @@ async fn another_class_is_not_seen(gate: &Gate, admin: &Client) {
     endpoints_api(admin).delete("other", &DeleteParams::default()).await.unwrap();
     apply(admin, &theirs).await;
     eventually("no longer ours", 5, async || gate.route("other.example.com", "/").is_none()).await;
+}
+
+/// P69: whatever another namespace says, and whichever replica looks.
+async fn a_host_stays_with_its_first_namespace(gate: &Gate, admin: &Client, client: Client) {
+    let thief = |name: &str, hosts: &[&str]| {
+        let mut object = endpoint(name, "web");
+        (object["metadata"]["namespace"], object["spec"]["hosts"]) = (json!("thieves"), json!(hosts));
+        object
+    };
+    cluster::create_namespace(admin, "thieves").await;
+    gate::apply_in(admin, "thieves", &thief("exact", &["shop.example.com"])).await;
+    gate::apply_in(admin, "thieves", &thief("wide", &["*.example.com", "own.example.org"])).await;
+    gate::until_condition_in(admin, "thieves", "exact", "Accepted", ("False", "HostOwned"), 10).await;
+    gate::until_condition_in(admin, "thieves", "wide", "Accepted", ("True", "Accepted"), 10).await;
+    let events: Api<Event> = Api::namespaced(admin.clone(), "thieves");
+    eventually("an Event says so", 5, async || {
+        events.list(&ListParams::default()).await.unwrap().iter().any(|event| event.reason.as_deref() == Some("HostOwned"))
+    })
+    .await;
+    let owner = |gate: &Gate, host: &str| gate.route(host, "/").map(|route| route.id.namespace.to_string());
+    let owned = |gate: &Gate| ["shop.example.com", "own.example.org"].map(|host| owner(gate, host));
+    let expected = [Some("default".to_owned()), Some("thieves".to_owned())];
+    assert_eq!(owned(gate), expected);
+
+    // A replica that knows only what the cluster remembers.
+    let another = Gate::start(client, "gate-9");
+    another.until_ready(10).await;
+    assert_eq!(owned(&another), expected);
+    another.stop().await;
+    for name in ["exact", "wide"] {
+        gate::endpoints_api_in(admin, "thieves").delete(name, &DeleteParams::default()).await.unwrap();
+    }
 }
 
 async fn moves_and_goes(gate: &Gate, admin: &Client) {

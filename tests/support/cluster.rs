@@ -16,12 +16,16 @@ pub const ACCOUNT: &str = "system:serviceaccount:portcullis:portcullis";
 
 /// The namespace and the Service of the installation.
 pub async fn prepare(client: &Client) {
-    create(client, None, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}), "namespaces").await;
+    create_namespace(client, NAMESPACE).await;
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "portcullis"},
         "spec": {"ports": [{"port": 80}], "externalIPs": ["192.0.2.7"]},
     });
     create(client, Some(NAMESPACE), service, "services").await;
+}
+
+pub async fn create_namespace(client: &Client, name: &str) {
+    create(client, None, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}), "namespaces").await;
 }
 
 /// The CRD as it ships.
@@ -58,21 +62,20 @@ pub async fn until_crd_works(client: &Client) {
     .await;
 }
 
-/// Exactly the rights of the installation's ServiceAccount, Secrets apart.
+/// Exactly the rights of the installation's ServiceAccount, as the rendered chart gives them.
 pub async fn grant(client: &Client) {
-    let cluster = json!([
-        {"apiGroups": ["portcullis.dev"], "resources": ["protectedendpoints"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["portcullis.dev"], "resources": ["protectedendpoints/status"], "verbs": ["patch"]},
-        {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
-    ]);
-    let own = json!([{
-        "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
-        "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
-    }]);
-    bind(client, None, "ClusterRole", "clusterroles", cluster).await;
-    bind(client, Some(NAMESPACE), "Role", "roles", own).await;
+    bind(client, None, "ClusterRole", "clusterroles", shipped_rules("ClusterRole")).await;
+    bind(client, Some(NAMESPACE), "Role", "roles", shipped_rules("Role")).await;
+}
+
+/// The rules of the shipped role that its binding binds.
+fn shipped_rules(kind: &str) -> Value {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/portcullis.yaml")).unwrap();
+    let shipped: Vec<Value> = serde_yaml::from_multiple(&text).unwrap();
+    let named =
+        |kind: &str, name: &str| shipped.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).unwrap();
+    let role = named(&format!("{kind}Binding"), "portcullis")["roleRef"]["name"].as_str().unwrap();
+    named(kind, role)["rules"].clone()
 }
 
 async fn bind(client: &Client, namespace: Option<&str>, kind: &str, plural: &str, rules: Value) {

@@ -162,7 +162,12 @@ pub async fn always<F: Future<Output = T>, T: PartialEq + Debug>(what: &str, sec
     }
 }
 
+/// Of the namespace `default`.
 pub fn endpoints_api(client: &Client) -> Api<DynamicObject> {
+    endpoints_api_in(client, "default")
+}
+
+pub fn endpoints_api_in(client: &Client, namespace: &str) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "portcullis.dev".into(),
         version: "v1alpha1".into(),
@@ -170,7 +175,7 @@ pub fn endpoints_api(client: &Client) -> Api<DynamicObject> {
         kind: "ProtectedEndpoint".into(),
         plural: "protectedendpoints".into(),
     };
-    Api::namespaced_with(client.clone(), "default", &resource)
+    Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
 /// A good ProtectedEndpoint `name` of the host `name.example.com`, for the Service `service`.
@@ -190,8 +195,12 @@ pub fn endpoint(name: &str, service: &str) -> Value {
 
 /// `kubectl apply --server-side` as somebody who is not Portcullis.
 pub async fn apply(client: &Client, object: &Value) -> DynamicObject {
+    apply_in(client, "default", object).await
+}
+
+pub async fn apply_in(client: &Client, namespace: &str, object: &Value) -> DynamicObject {
     let name = object["metadata"]["name"].as_str().unwrap();
-    endpoints_api(client).patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(object)).await.unwrap()
+    endpoints_api_in(client, namespace).patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(object)).await.unwrap()
 }
 
 /// A Service in `default` with one port, `http`.
@@ -225,7 +234,18 @@ pub fn condition(object: &DynamicObject, kind: &str) -> (String, String) {
 }
 
 pub async fn until_condition(client: &Client, name: &str, kind: &str, want: (&str, &str), patience: u64) -> DynamicObject {
-    let api = endpoints_api(client);
+    until_condition_in(client, "default", name, kind, want, patience).await
+}
+
+pub async fn until_condition_in(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    kind: &str,
+    want: (&str, &str),
+    patience: u64,
+) -> DynamicObject {
+    let api = endpoints_api_in(client, namespace);
     let start = Instant::now();
     loop {
         let object = api.get(name).await.unwrap();
