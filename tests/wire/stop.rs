@@ -176,14 +176,16 @@ async fn no_request_fails_in_twenty_restarts() {
     let start = || gateway(address, Timeouts::default());
     let mut pair = [start(), start()];
     let ready = Arc::new(Mutex::new(vec![pair[0].address, pair[1].address]));
-    let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let users: Vec<_> = (0..8).map(|n| tokio::spawn(user(n, Arc::clone(&ready), Arc::clone(&stop), Arc::clone(&served)))).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let served: Vec<_> = (0..8).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+    let start_user = |(n, served)| tokio::spawn(user(n, Arc::clone(&ready), Arc::clone(&stop), Arc::clone(served)));
+    let users: Vec<_> = served.iter().enumerate().map(start_user).collect();
     for restart in 0..20 {
         let old = std::mem::replace(&mut pair[restart % 2], start());
         // As an endpoint controller does: the new one in, the old one out, and then time to hear of it.
         *ready.lock().unwrap() = vec![pair[0].address, pair[1].address];
         old.handle.shut_down(Shutdown::Draining);
-        sleep(Duration::from_millis(60)).await;
+        hear_of_it(&served).await;
         old.handle.shut_down(Shutdown::Closing);
         timeout(Duration::from_secs(5), old.join()).await.expect("it ended by itself");
     }
@@ -191,7 +193,20 @@ async fn no_request_fails_in_twenty_restarts() {
     for user in users {
         user.await.unwrap();
     }
-    assert!(served.load(SeqCst) > 200, "{}", served.load(SeqCst));
+}
+
+/// Until every user has asked twice from now on: the second of two answers was surely asked for after now, and says where not to come
+/// back to.
+async fn hear_of_it(served: &[Arc<AtomicUsize>]) {
+    for served in served {
+        let enough = served.load(SeqCst) + 2;
+        let asked = async {
+            while served.load(SeqCst) < enough {
+                sleep(Duration::from_millis(1)).await
+            }
+        };
+        timeout(Duration::from_secs(20), asked).await.expect("every user is served");
+    }
 }
 
 /// Keeps a connection until it is told not to.
