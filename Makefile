@@ -11,7 +11,7 @@ BINARY := target/$(HOST)/release/portcullis
 
 .PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test e2e bench demo manifests kubectl-docs crds
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: packages tools ## Debian packages (root or sudo), cargo-deny, the cluster's binaries; does again only what is missing
 	$(CLUSTER) build
