@@ -98,14 +98,15 @@ fn full() -> Value {
                 "header": "X-A", "cookie": "a", "query": "a", "forward": "Keep", "forwardAs": "X-C", "keepAuthorization": true,
                 "crossOrigin": "Allow", "streamsAtExpiry": "Keep",
             },
-            "backend": {"service": "a", "port": 80, "scheme": "http"},
+            "maxRequestBody": "1Mi",
+            "backend": {"service": "a", "port": 80, "scheme": "https", "tls": {"caBundle": "x", "serverName": "a.example"}},
             "require": {
                 "scopes": ["a"], "scopesMatch": "Any", "permissions": ["a"], "roles": ["a"], "rolesClaim": "a", "rolesClaimPath": ["a"],
                 "claims": [{"claim": "a", "claimPath": ["a"], "values": ["a"]}],
             },
             "claimHeaders": [{"header": "X-B", "claim": "a", "claimPath": ["a"], "arrays": "Join"}],
             "rules": [{
-                "name": "a", "path": "/", "pathType": "Exact", "methods": ["GET"], "access": "Token", "rewrite": "/", "require": {}, "backend": {},
+                "name": "a", "path": "/", "pathType": "Exact", "methods": ["GET"], "access": "Token", "rewrite": "/", "require": {}, "backend": {}, "escapedSlashes": "Keep",
                 "timeout": "1s", "claimHeaders": [],
             }],
         });

@@ -17,6 +17,9 @@ pub enum Quantity {
 #[error("must be a number of bytes, at least 1: up to 12 digits, with k, M, G, T, Ki, Mi, Gi or Ti behind or not, such as 10Mi")]
 pub struct QuantityError(());
 
+/// A number without a unit is no larger: a petabyte.
+const MOST: u64 = 1_000_000_000_000_000;
+
 const UNITS: [(&str, u64); 9] = [
     ("Ki", 1 << 10),
     ("Mi", 1 << 20),
@@ -36,7 +39,7 @@ impl Quantity {
     /// It is 0, or does not have the form above.
     pub fn bytes(&self) -> Result<u64, QuantityError> {
         let bytes = match self {
-            Self::Number(bytes) => *bytes,
+            Self::Number(bytes) => Some(*bytes).filter(|bytes| *bytes <= MOST).ok_or(QuantityError(()))?,
             Self::Text(text) => parse(text).ok_or(QuantityError(()))?,
         };
         Some(bytes).filter(|bytes| *bytes > 0).ok_or(QuantityError(()))
@@ -66,7 +69,7 @@ impl JsonSchema for Quantity {
         json_schema!({
             "x-kubernetes-int-or-string": true, "maxLength": 15,
             "x-kubernetes-validations": [{
-                "rule": format!("self == string(self) ? {text} : self >= 1"),
+                "rule": format!("self == string(self) ? {text} : self >= 1 && self <= {MOST}"),
                 "message": "must be a number of bytes, at least 1, such as 10Mi, 500k or 1048576 (k, M, G, T, Ki, Mi, Gi or Ti)",
             }],
         })
@@ -93,5 +96,6 @@ mod tests {
             assert!(Quantity::Text(text.to_owned()).bytes().is_err(), "{text}");
         }
         assert!(Quantity::Number(0).bytes().is_err());
+        assert!(Quantity::Number(MOST + 1).bytes().is_err());
     }
 }
