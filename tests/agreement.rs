@@ -56,8 +56,8 @@ fn any_value_anywhere() {
     let full = full();
     let sound = object(|spec| {
         *spec = json!({
-            "auth0": {"domain": "t.auth0.com", "audience": ["a"]}, "backend": {"service": "a", "port": 80}, "rules": [{"path": "/"}],
-            "token": {}, "require": {"scopes": ["a"]}, "claimHeaders": [{"header": "X-B", "claim": "a"}], "hosts": ["a.example"],
+            "auth0": {"domain": "t.auth0.com", "audience": ["a"]}, "backend": {"service": "a", "port": 80, "scheme": "https"},
+            "rules": [{"path": "/"}], "token": {}, "require": {"scopes": ["a"]}, "claimHeaders": [{"header": "X-B", "claim": "a"}], "hosts": ["a.example"],
         })
     });
     let values = [
