@@ -45,6 +45,8 @@ pub(crate) struct Case {
 pub(crate) struct Corpus {
     issuer: String,
     audience: String,
+    /// Where `jku` and `x5u` point.
+    lure: String,
     /// Seconds since the Unix epoch.
     pub(crate) now: u64,
     rsa: Signer,
@@ -96,9 +98,15 @@ impl Case {
 
 impl Corpus {
     pub(crate) fn new(issuer: &str, audience: &str, now: u64) -> Self {
+        Self::luring(issuer, audience, now, "https://127.0.0.1:9")
+    }
+
+    /// The same; what a header says about other keys leads to `lure`.
+    pub(crate) fn luring(issuer: &str, audience: &str, now: u64, lure: &str) -> Self {
         let mut corpus = Self {
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
+            lure: lure.to_owned(),
             now,
             rsa: Signer::generate("RS256", "rsa"),
             next: Signer::generate("RS256", "next"),
@@ -309,8 +317,8 @@ impl Corpus {
         let foreign = Signer::generate("RS256", "rsa");
         let keys = [
             ("J17 jwk", json!({"jwk": foreign.jwk()})),
-            ("J18 jku", json!({"jku": "https://127.0.0.1:9/jwks.json"})),
-            ("J18 x5u", json!({"x5u": "https://127.0.0.1:9/chain.pem"})),
+            ("J18 jku", json!({"jku": format!("{}/jwks.json", self.lure)})),
+            ("J18 x5u", json!({"x5u": format!("{}/chain.pem", self.lure)})),
             ("J19 x5c", json!({"x5c": ["MIIB"]})),
         ];
         for (name, members) in keys {
@@ -731,6 +739,13 @@ impl Corpus {
 // === impl Results ===
 
 impl Results {
+    /// A row of tests/verdicts.sh: as listed, exceptions, wrong, panics, bytes forwarded.
+    pub(crate) fn row(&self, name: &str, bytes: &str) -> String {
+        let sum = |part: fn(&Tally) -> usize| self.rows.values().map(part).sum::<usize>();
+        let right = sum(|tally| tally.accepted + tally.refused);
+        format!("verdicts|{name}|{right}|0|{}|{}|{bytes}", sum(|tally| tally.wrong), sum(|tally| tally.panics))
+    }
+
     /// `None`: it panicked.
     pub(crate) fn count(&mut self, case: &Case, road: &str, verdict: Option<Verdict>) {
         let tally = self.rows.entry(case.category).or_default();
