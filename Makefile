@@ -9,11 +9,11 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # Static, so that the image is this one file. The explicit target keeps the flag away from proc macros.
 BINARY := target/$(HOST)/release/portcullis
 
-.PHONY: help setup packages tools build check fmt clippy walls deny advisories unit test e2e bench demo manifests kubectl-docs crds
+.PHONY: help setup packages tools interop build check fmt clippy walls deny advisories unit test life verdicts e2e bench demo manifests kubectl-docs crds
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: packages tools ## Debian packages (root or sudo), cargo-deny, the cluster's binaries; does again only what is missing
+setup: packages tools interop ## Debian packages (root or sudo), cargo-deny, the cluster's binaries, npm's issuers; does again only what is missing
 	$(CLUSTER) build
 
 packages:
@@ -25,6 +25,9 @@ tools: $(CARGO_DENY)
 $(CARGO_DENY):
 	cargo install --quiet --locked --version 0.20.2 --root $(TOOLS) cargo-deny
 
+interop:
+	tests/interop/setup
+
 build: ## the release binary, as it goes into the image
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(HOST)
 
@@ -35,6 +38,7 @@ fmt:
 
 clippy:
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test key_life -- -D warnings
 
 walls: # the data plane builds with no Kubernetes crate in the graph
 	cargo check --locked --no-default-features
@@ -48,12 +52,23 @@ advisories: $(CARGO_DENY) ## asks the RustSec database over the network; require
 
 unit:
 	$(CLUSTER) build etcd kube-apiserver kubectl helm
+	tests/interop/setup
 	cargo test --locked
 
-test: ## everything: 'check', then the end-to-end run on a real cluster
+test: ## everything: 'check', then the end-to-end run on a real cluster, and beside it the life of keys
 	tests/cluster/e2e --requirements
 	$(MAKE) check
-	$(MAKE) e2e
+	cargo test --locked --quiet --no-run --test key_life
+	@$(MAKE) --no-print-directory life >target/life.log 2>&1 & life=$$!; trap 'kill $$life' INT TERM; \
+	end=0; $(MAKE) e2e || end=$$?; \
+	wait $$life || { cat target/life.log; exit 1; }; cat target/life.log; exit $$end
+	$(MAKE) verdicts
+
+life: ## keys on the wall clock: rotation, removal, an outage and its end under load; four minutes
+	cargo test --locked --test key_life -- --nocapture
+
+verdicts: ## the corpus and the Wycheproof vectors, as one table
+	tests/verdicts.sh
 
 e2e: ## the end-to-end run alone: root on Linux, or KUBECONFIG and LOAD_IMAGE
 	tests/cluster/e2e --requirements

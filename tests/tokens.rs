@@ -83,6 +83,7 @@ fn the_corpus_gets_its_verdicts() {
     }
     // Not `println!`, which shows nothing of a test that passes.
     writeln!(io::stdout(), "corpus: {} tokens, each by three roads\n{results}", corpus.cases.len()).unwrap();
+    writeln!(io::stdout(), "{}", results.row("corpus, verifier alone and with its memory", "-")).unwrap();
     assert!(results.wrong.is_empty(), "{}", results.wrong.join("\n"));
     assert!(corpus.cases.len() >= 300);
     assert!(names_are_unique(&corpus.cases));

@@ -114,6 +114,7 @@ async fn an_unusable_document_keeps_the_last_good_keys() {
         ("wrong type", document(r#"{"keys":"none"}"#), FetchError::NotJwks),
         ("an array", document("[]"), FetchError::NotJwks),
         ("too many keys", document(json!({"keys": many}).to_string()), FetchError::NotJwks),
+        ("10,000 keys", document(json!({"keys": vec![jwk("one"); 10_000]}).to_string()), FetchError::NotJwks),
         ("too large", fails(FetchError::TooLarge), FetchError::TooLarge),
     ];
     for (name, answer, error) in rows {
