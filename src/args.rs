@@ -61,11 +61,17 @@ pub struct Run {
     /// The Service in front of this installation, whose addresses the status shows
     #[arg(long, env = "PORTCULLIS_SERVICE")]
     pub service: Option<String>,
+    /// The ServiceAccount of this installation: a status that misses the right to read a Secret names it
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_SERVICE_ACCOUNT")]
+    pub service_account: Option<String>,
+    /// The ClusterRole that lets it read Secrets, in the namespaces where a RoleBinding says so
+    #[arg(long, value_name = "NAME", env = "PORTCULLIS_SECRETS_ROLE", default_value = "portcullis-secrets")]
+    pub secrets_role: String,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct Serve {
-    /// Holds ProtectedEndpoints, Services and EndpointSlices as YAML or JSON
+    /// Holds ProtectedEndpoints, Services, EndpointSlices and Secrets as YAML or JSON
     pub dir: PathBuf,
     #[command(flatten)]
     pub gateway: Gateway,
@@ -91,7 +97,7 @@ pub struct Demo {
 
 #[derive(Debug, ClapArgs)]
 pub struct Check {
-    /// YAML or JSON; Services and EndpointSlices among them are taken into account
+    /// YAML or JSON; Services and Secrets among them are taken into account
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
 }

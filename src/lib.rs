@@ -29,6 +29,7 @@ pub mod jwt;
 pub mod live;
 pub mod proxy;
 pub mod routing;
+pub mod secret;
 pub mod telemetry;
 pub mod trust;
 

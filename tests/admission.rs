@@ -14,7 +14,8 @@ use kube::{
 };
 use portcullis::{
     api::{FORBIDDEN_CLAIM_HEADERS, ProtectedEndpoint, custom_resource_definition},
-    compile::{EndpointObject, Inputs, ServiceObject, ServicePort, compile},
+    compile::{EndpointObject, Inputs, SecretRef, Secrets, ServiceObject, ServicePort, compile},
+    secret::SecretBytes,
     source::schema::Schema,
 };
 use serde::Deserialize;
@@ -137,15 +138,25 @@ fn compile_agrees_with_the_definition() {
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
 }
 
-/// What the installation of this object's class has against it; every Service that a case names exists.
+/// What the installation of this object's class has against it; every Service and Secret that a case names exists.
 fn refused(object: &Value) -> Option<String> {
     let metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
     let endpoint = EndpointObject::from_parts(&metadata, object);
     let class = object.pointer("/spec/className").and_then(Value::as_str).unwrap_or("portcullis").to_owned();
     let services = ["messages", "portcullis", "2messages", "a", "b", "writer"].map(service).to_vec();
-    let compiled = compile(&Inputs { class, endpoints: vec![endpoint], services, ..Inputs::default() });
+    let compiled = compile(&Inputs { class, endpoints: vec![endpoint], services, secrets: secrets(), ..Inputs::default() });
     let verdicts = compiled.outcomes.into_values().flat_map(|outcome| outcome.verdicts);
     verdicts.filter(|verdict| !verdict.good).map(|verdict| verdict.message).reduce(|first, second| first + "; " + &second)
+}
+
+fn secrets() -> Secrets {
+    let mut secrets = Secrets::complete();
+    for name in ["tenant", "tenant.key", "key"] {
+        let value = |key: &str| (key.to_owned(), SecretBytes::from(vec![b'x'; 32]));
+        let data = ["secret", "hs256", "client_id", "client_secret"].map(value).into_iter().collect();
+        secrets.insert(SecretRef { namespace: "default".into(), name: name.into() }, data);
+    }
+    secrets
 }
 
 fn service(name: &str) -> ServiceObject {

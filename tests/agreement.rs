@@ -91,7 +91,7 @@ fn full() -> Value {
             "className": "portcullis", "hosts": ["a.example"], "timeout": "1s",
             "auth0": {
                 "domain": "t.auth0.com", "issuer": "https://a/", "jwksUrl": "https://a/", "audience": ["a"], "audienceMatch": "Any", "alg": "RS256",
-                "jwksCacheDuration": "1m", "jwksMaxStaleness": "1m", "caBundle": "x", "leeway": "1s",
+                "jwksCacheDuration": "1m", "jwksMaxStaleness": "1m", "caBundle": "x", "leeway": "1s", "secretRef": {"name": "a", "key": "a"},
                 "organizations": ["a"], "requireAtJwt": true, "maxTokenLifetime": "1h",
             },
             "token": {

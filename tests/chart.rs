@@ -58,6 +58,8 @@ fn the_service_account_has_exactly_these_rights() {
     let own_namespace = json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
         "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]}]);
     assert_eq!(named(&documents, "ClusterRole", "portcullis")["rules"], cluster);
+    let secrets = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]);
+    assert_eq!(named(&documents, "ClusterRole", "portcullis-secrets")["rules"], secrets);
     assert_eq!(named(&documents, "Role", "portcullis")["rules"], own_namespace);
     assert_eq!(named(&documents, "Role", "portcullis")["metadata"]["namespace"], "portcullis-system");
 }
@@ -74,10 +76,31 @@ fn every_binding_binds_our_account_to_our_role_and_nothing_else() {
     }
 }
 
+/// The right to read Secrets is bound where the values say, and never in the whole cluster.
+#[test]
+fn secrets_may_be_read_only_in_namespaces_that_bind_the_role() {
+    let bound = |set: &[&str]| -> Vec<_> {
+        let documents = documents(&rendered(set));
+        let all = [kind(&documents, "ClusterRoleBinding"), kind(&documents, "RoleBinding")].concat();
+        let of_secrets = all.into_iter().filter(|binding| binding["roleRef"]["name"] == "portcullis-secrets");
+        of_secrets.map(|binding| (binding["kind"].clone(), binding["metadata"]["namespace"].clone(), binding["subjects"].clone())).collect()
+    };
+    assert!(bound(&[]).is_empty());
+    let account = json!([{"kind": "ServiceAccount", "name": "portcullis", "namespace": "portcullis-system"}]);
+    let binding = |namespace: &str| (json!("RoleBinding"), json!(namespace), account.clone());
+    assert_eq!(bound(&["--set", "secretNamespaces={shop,web}"]), [binding("shop"), binding("web")]);
+    let deployment = named(&documents(&rendered(&[])), "Deployment", "portcullis");
+    let environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    assert!(environment.contains(&json!({"name": "PORTCULLIS_SECRETS_ROLE", "value": "portcullis-secrets"})));
+}
+
 #[test]
 fn no_role_names_a_wildcard_a_secret_or_a_status_for_people() {
     let documents = documents(&rendered(&[]));
     for role in kind(&documents, "ClusterRole").iter().chain(&kind(&documents, "Role")) {
+        if role["metadata"]["name"] == "portcullis-secrets" {
+            continue;
+        }
         let text = role["rules"].to_string();
         for never in ["\"*\"", "secrets", "configmaps", "pods", "nodes", "webhook", "impersonate", "bind", "escalate", "customresource"] {
             assert!(!text.contains(never), "{}: {never}", role["metadata"]["name"]);

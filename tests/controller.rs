@@ -11,7 +11,7 @@ mod gate;
 
 use apiserver::ApiServer;
 use gate::{Gate, always, apply, condition, create_service, endpoint, endpoints_api, eventually, set_addresses, until_condition};
-use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Secret, events::v1::Event, rbac::v1::RoleBinding};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -197,6 +197,67 @@ async fn until_programmed(admin: &Client, name: &str, generation: i64) {
         object.data["status"]["conditions"].as_array().unwrap().iter().all(good)
     })
     .await;
+}
+
+/// K12, K15, P68: a Secret is read where its namespace allows it, and for as long as it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn k12_p68_a_secret_is_read_where_a_role_binding_says_so_and_the_condition_names_it() {
+    let server = ApiServer::start().await.unwrap();
+    let admin = server.client().await.unwrap();
+    cluster::prepare(&admin).await;
+    cluster::grant(&admin).await;
+    cluster::create_secrets_role(&admin).await;
+    cluster::install_crd(&admin).await;
+    cluster::until_crd_works(&admin).await;
+    create_service(&admin, "web").await;
+    let mut object = endpoint("shop", "web");
+    object["spec"]["auth0"]["alg"] = json!("HS256");
+    object["spec"]["auth0"]["secretRef"] = json!({"name": "tenant"});
+    apply(&admin, &object).await;
+    apply(&admin, &endpoint("other", "web")).await;
+    let gate = Gate::start(restricted(&server).await, "gate-0");
+    gate.until_ready(10).await;
+    assert!(gate.refuses("shop.example.com") && gate.serves("other.example.com"), "one rule is concerned");
+    let refused = until_condition(&admin, "shop", "ResolvedRefs", ("False", "RefNotPermitted"), 10).await;
+    let remedy = "kubectl create rolebinding portcullis-secrets --namespace=default --clusterrole=portcullis-secrets \
+                  --serviceaccount=portcullis:portcullis";
+    assert!(refused.data["status"].to_string().contains(remedy), "{}", refused.data["status"]);
+    until_condition(&admin, "shop", "KeysReady", ("False", "InvalidSecret"), 1).await;
+    until_condition(&admin, "other", "Ready", ("True", "Ready"), 10).await;
+
+    // The right comes; the Secret does not exist yet, then does.
+    cluster::bind_secrets_role(&admin).await;
+    until_condition(&admin, "shop", "ResolvedRefs", ("False", "SecretNotFound"), 12).await;
+    set_secret(&admin, &"a".repeat(32)).await;
+    eventually("served within a second of the Secret (K15)", 1, async || gate.serves("shop.example.com")).await;
+    until_condition(&admin, "shop", "Ready", ("True", "Ready"), 10).await;
+    until_condition(&admin, "shop", "KeysReady", ("True", "Fresh"), 1).await;
+
+    // A new value makes a new table (K25); a bad one refuses; the next heals.
+    let first = gate.route("shop.example.com", "/");
+    set_secret(&admin, &"b".repeat(32)).await;
+    eventually("the new value", 1, async || gate.route("shop.example.com", "/") != first).await;
+    assert!(gate.serves("shop.example.com"));
+    set_secret(&admin, "too short").await;
+    let short = until_condition(&admin, "shop", "ResolvedRefs", ("False", "InvalidSecret"), 10).await;
+    assert!(!short.data["status"].to_string().contains("too short"), "J53 {}", short.data["status"]);
+    set_secret(&admin, &"c".repeat(32)).await;
+    eventually("healed", 1, async || gate.serves("shop.example.com")).await;
+
+    // P68: the right goes, and with it what was read.
+    let bindings: Api<RoleBinding> = Api::namespaced(admin.clone(), "default");
+    bindings.delete("portcullis-secrets", &DeleteParams::default()).await.unwrap();
+    eventually("the right is gone", 15, async || gate.refuses("shop.example.com")).await;
+    until_condition(&admin, "shop", "ResolvedRefs", ("False", "RefNotPermitted"), 10).await;
+    assert!(gate.serves("other.example.com"));
+    gate.stop().await;
+}
+
+/// The Secret `default/tenant`.
+async fn set_secret(client: &Client, value: &str) {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tenant"}, "stringData": {"secret": value}});
+    let api: Api<Secret> = Api::namespaced(client.clone(), "default");
+    api.patch("tenant", &PatchParams::apply("tests").force(), &Patch::Apply(secret)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,14 +4,18 @@
 #![cfg(feature = "controller")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its page is wrong")]
 
-use k8s_openapi::{api::core::v1::Service, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::{Secret, Service},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use portcullis::{
     authz::Line,
     compile::{
-        Compiled, DEFAULT_ISSUERS, EndpointObject, HostBinding, Inputs, ObjectRef, Outcome, Ownership, ServiceObject, Verdict, compile,
+        Compiled, DEFAULT_ISSUERS, EndpointObject, HostBinding, Inputs, Keys, ObjectRef, Outcome, Ownership, SecretData, SecretRef,
+        Secrets, ServiceObject, Verdict, compile,
     },
     jwt::{AudienceMatch, ClaimName},
-    routing::{self, Access, Credentials, HostPattern, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy, Transport},
+    routing::{self, Access, Credentials, HostPattern, KeySource, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy, Transport},
 };
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
@@ -50,17 +54,23 @@ fn check(name: &str) -> Result<(), String> {
 // === Objects ===
 
 fn inputs(name: &str, page: &str) -> Inputs {
-    let mut inputs = Inputs { class: "portcullis".into(), ..Inputs::default() };
+    let mut inputs = Inputs { class: "portcullis".into(), secrets: Secrets::complete(), ..Inputs::default() };
     for document in page.split("\n---\n") {
         let object: Value = serde_yaml::from_str(document).unwrap_or_else(|error| panic!("{name}: {error}"));
         match object.get("kind").and_then(Value::as_str) {
             Some("ProtectedEndpoint") => inputs.endpoints.push(endpoint(name, &object)),
             Some("Service") => inputs.services.push(ServiceObject::from(&serde_json::from_value::<Service>(object).unwrap())),
+            Some("Secret") => take_secret(&mut inputs.secrets, &object),
             Some("Installation") => inputs.ownership = ownership(&object),
             kind => panic!("{name}: a document of kind {kind:?}"),
         }
     }
     inputs
+}
+
+fn take_secret(secrets: &mut Secrets, object: &Value) {
+    let secret: Secret = serde_json::from_value(object.clone()).unwrap();
+    secrets.insert(SecretRef::from(&secret), SecretData::from(&secret));
 }
 
 fn endpoint(name: &str, object: &Value) -> EndpointObject {
@@ -173,9 +183,11 @@ fn token(policy: &TokenPolicy) -> String {
     if let Some(longest) = checks.max_token_lifetime {
         write!(text, ", for at most {longest:?}").unwrap();
     }
-    write!(text, ", keys {}", policy.provider).unwrap();
-    if policy.max_staleness != Duration::from_secs(24 * 3600) {
-        write!(text, " up to {:?}", policy.max_staleness).unwrap();
+    write!(text, ", keys {}", policy.keys).unwrap();
+    if let KeySource::Published { max_staleness, .. } = &policy.keys
+        && *max_staleness != Duration::from_secs(24 * 3600)
+    {
+        write!(text, " up to {max_staleness:?}").unwrap();
     }
     text
 }
@@ -206,7 +218,11 @@ fn managed(headers: &ManagedHeaders) -> String {
 }
 
 fn verdicts(object: &ObjectRef, outcome: &Outcome) -> String {
-    let keys = outcome.provider.as_ref().map_or_else(|| "no keys".to_owned(), |id| format!("keys of {id}"));
+    let keys = match &outcome.keys {
+        Keys::NotNeeded => "no keys".to_owned(),
+        Keys::Published(id) => format!("keys of {id}"),
+        Keys::Secret { usable } => format!("a Secret's key: {usable}"),
+    };
     let head =
         format!("#   {}/{} at generation {}: hosts {:?}, {keys}\n", object.namespace, object.name, outcome.generation, outcome.hosts);
     let line = |verdict: &Verdict| {

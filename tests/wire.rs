@@ -27,6 +27,8 @@ mod keys;
 mod remembered;
 #[path = "wire/routes.rs"]
 mod routes;
+#[path = "wire/secrets.rs"]
+mod secrets;
 #[path = "wire/stop.rs"]
 mod stop;
 #[path = "wire/tokens.rs"]

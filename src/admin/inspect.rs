@@ -57,7 +57,7 @@ fn served(serve: &Serve) -> Value {
         Access::Public(_) => json!("Public"),
         Access::Token(policy) => json!({
             "issuer": policy.checks.issuer, "audience": policy.checks.audience, "alg": policy.checks.algorithm.as_str(),
-            "keys": policy.provider.to_string(), "requires": policy.requirement.lines.len(),
+            "keys": policy.keys.to_string(), "requires": policy.requirement.lines.len(),
         }),
     };
     let upstream = &serve.upstream;

@@ -1,6 +1,6 @@
 //! `spec.auth0`: whose tokens pass.
 
-use super::{Duration, schema};
+use super::{Duration, SecretKeyRef, schema};
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,12 @@ use std::borrow::Cow;
 /// Which issuer's tokens pass, meant for whom, signed how.
 #[derive(Clone, Debug, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.domain) || (has(self.issuer) && has(self.jwksUrl))")
+#[x_kube(validation = Rule::new("has(self.domain) || (has(self.issuer) && (has(self.jwksUrl) || self.alg == 'HS256'))")
     .message("domain is required, such as TENANT.eu.auth0.com; or, for an issuer other than Auth0, both issuer and jwksUrl").field_path(".domain"))]
+#[x_kube(validation = Rule::new("(self.alg == 'HS256') == has(self.secretRef)")
+    .message("secretRef names the Secret with the key of HS256: it is required with alg HS256, and must be left out with any other").field_path(".secretRef"))]
+#[x_kube(validation = Rule::new("self.alg != 'HS256' || !(has(self.jwksUrl) || has(self.jwksCacheDuration) || has(self.jwksMaxStaleness))")
+    .message("the key of HS256 comes from secretRef and never from a key set: leave out jwksUrl, jwksCacheDuration and jwksMaxStaleness").field_path(".alg"))]
 pub struct Auth0 {
     /// Domain of the Auth0 tenant, such as TENANT.eu.auth0.com: a DNS name with at least one dot, without scheme, port or path.
     /// Upper case is read as lower case. Tokens must then come from the issuer https://DOMAIN/ and keys are fetched from
@@ -40,8 +44,8 @@ pub struct Auth0 {
     #[serde(default)]
     pub audience_match: AudienceMatch,
 
-    /// The signature algorithm, exactly this one: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA. The token's
-    /// own `alg` never chooses. Default: RS256.
+    /// The signature algorithm, exactly this one: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA, or HS256 with
+    /// secretRef. The token's own `alg` never chooses. Default: RS256.
     #[serde(default)]
     pub alg: Alg,
 
@@ -61,6 +65,12 @@ pub struct Auth0 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::ca_bundle")]
     pub ca_bundle: Option<String>,
+
+    /// The Secret with the key of alg HS256, such as {name: tenant, key: secret}: at least 32 bytes, exactly as they are (mind a
+    /// newline at the end). Required with HS256, for which nothing is fetched; left out with every other alg. A new value is in
+    /// use at once. Prefer RS256: whoever can verify with this key can sign with it too. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
 
     /// Tolerance for clocks that differ, on the token's `exp`, `nbf` and `iat` (0s to 60s). Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +116,7 @@ pub enum Alg {
     ES256,
     ES384,
     EdDSA,
+    HS256,
 }
 
 // === impl Alg ===
@@ -121,8 +132,8 @@ impl JsonSchema for Alg {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let rule = "self in ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'EdDSA']";
-        let message = "must be RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; for RSA256 write RS256";
+        let rule = "self in ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'EdDSA', 'HS256']";
+        let message = "must be RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA or HS256; for RSA256 write RS256";
         schema::text(16, rule, message)
     }
 }

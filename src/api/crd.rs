@@ -104,7 +104,9 @@ mod tests {
     #[test]
     fn explanations_of_optional_fields_name_the_default() {
         let required = |path: &str| {
-            ["auth0", "audience", "rules", "service", "port", "path", "header", "values"].iter().any(|name| path.ends_with(name))
+            ["auth0", "audience", "rules", "service", "port", "path", "header", "values", "secretRef.name"]
+                .iter()
+                .any(|name| path.ends_with(name))
         };
         let no_default = [
             "hosts",

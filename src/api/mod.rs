@@ -13,6 +13,7 @@ mod quantity;
 mod require;
 mod rule;
 mod schema;
+mod secret;
 mod status;
 mod token;
 
@@ -24,6 +25,7 @@ pub use self::{
     quantity::{Quantity, QuantityError},
     require::{Arrays, ClaimHeader, ClaimValues, FORBIDDEN_CLAIM_HEADERS, Require, ScopesMatch},
     rule::{Access, EscapedSlashes, PathType, Rule},
+    secret::SecretKeyRef,
     status::{HostSince, ProtectedEndpointStatus},
     token::{CrossOrigin, Forward, StreamsAtExpiry, Token},
 };

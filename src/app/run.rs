@@ -8,7 +8,7 @@ use crate::{
     admin::ControlMetrics,
     args::Run,
     clock,
-    controller::{self, Config, Health, Pod},
+    controller::{self, Config, Health, Pod, Reader},
 };
 use std::{process::ExitCode, sync::Arc};
 use tokio::sync::oneshot;
@@ -51,6 +51,8 @@ fn config(args: Run) -> Config {
     let gateway = args.gateway;
     let ownership = gateway.ownership();
     let pod = args.pod_name.filter(|name| !name.is_empty()).map(|name| Pod { name, uid: args.pod_uid });
+    let account = args.service_account.filter(|name| !name.is_empty()).map(|name| (args.namespace.clone(), name));
+    let reader = Reader { role: args.secrets_role, account };
     let service = args.service.map(|name| (args.namespace.clone(), name));
-    Config { class: gateway.class, ownership, namespace: args.namespace, pod, service, clock: clock::unix_now }
+    Config { class: gateway.class, ownership, namespace: args.namespace, pod, service, reader, clock: clock::unix_now }
 }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! FILE… -> documents -> ProtectedEndpoint -> schema, CEL rules -> findings      (source::objects, as `serve` reads them)
-//!                    -> Service           -> context            -> compile -> findings
+//!                    -> Service, Secret   -> context            -> compile -> findings
 //! ```
 
 mod finding;
 
 use self::finding::{Finding, Place, Severity};
 use crate::{
-    compile::{Compiled, Condition, DEFAULT_CLASS, EndpointObject, Inputs, Ownership, Reason, ServiceObject, Verdict, compile},
+    compile::{Compiled, Condition, DEFAULT_CLASS, EndpointObject, Inputs, Ownership, Reason, Secrets, ServiceObject, Verdict, compile},
     source::{
         documents,
         objects::{self, Objects},
@@ -29,6 +29,7 @@ struct Check {
     schema: Schema,
     endpoints: Vec<Endpoint>,
     services: Vec<ServiceObject>,
+    secrets: Secrets,
     findings: Vec<Finding>,
 }
 
@@ -43,7 +44,8 @@ struct Endpoint {
 /// # Errors
 /// Those of `out`; what is wrong with a file is a problem like others.
 pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<bool> {
-    let mut check = Check { schema: Schema::new(), endpoints: Vec::new(), services: Vec::new(), findings: Vec::new() };
+    let (endpoints, services, secrets, findings) = (Vec::new(), Vec::new(), Secrets::complete(), Vec::new());
+    let mut check = Check { schema: Schema::new(), endpoints, services, secrets, findings };
     files.iter().enumerate().for_each(|(index, file)| check.read(index, file));
     check.compile();
     check.findings.sort_by(|a, b| a.place.cmp(&b.place));
@@ -69,6 +71,7 @@ impl Check {
             self.say(Severity::from(remark.severity), &file.of_document(&remark.at), remark.text);
         }
         self.services.extend(objects.services);
+        objects.secrets.into_iter().for_each(|(reference, data)| self.secrets.insert(reference, data));
         objects.endpoints.into_iter().for_each(|endpoint| self.take_endpoint(file, endpoint));
     }
 
@@ -98,7 +101,8 @@ impl Check {
         let classes: BTreeSet<_> = self.endpoints.iter().map(|endpoint| class(&endpoint.object).to_owned()).collect();
         for class in classes {
             let endpoints = self.endpoints.iter().map(|endpoint| endpoint.object.clone()).collect();
-            let inputs = Inputs { class, endpoints, services: self.services.clone(), ownership: Ownership::default() };
+            let (services, secrets) = (self.services.clone(), self.secrets.clone());
+            let inputs = Inputs { class, endpoints, services, secrets, ownership: Ownership::default() };
             let findings = self.judge(&compile(&inputs));
             self.findings.extend(findings);
         }
@@ -121,12 +125,14 @@ impl Check {
 
     fn severity(&self, endpoint: &Endpoint, verdict: &Verdict) -> Option<Severity> {
         let knows_services = self.services.iter().any(|service| service.namespace == endpoint.object.namespace);
+        let knows_secrets = self.secrets.holds_any_of(&endpoint.object.namespace);
         match (verdict.good, verdict.condition, verdict.reason) {
             // Says what is served, and what else is worth knowing.
             (true, Condition::Accepted, _) => Some(Severity::Good),
             (true, _, _) => None,
-            // Most files hold no Services; what they leave to the cluster is not wrong.
+            // Most files hold no Services and no Secrets; what they leave to the cluster is not wrong.
             (false, _, Reason::BackendNotFound) if !knows_services => Some(Severity::Note),
+            (false, _, Reason::SecretNotFound) if !knows_secrets => Some(Severity::Note),
             (false, _, _) => Some(Severity::Problem),
         }
     }

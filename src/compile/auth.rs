@@ -3,11 +3,13 @@
 use super::{
     field,
     issuer::{self, is_https_url},
+    keys,
     report::{Problem, Report},
+    secrets::SecretsOf,
 };
 use crate::{
     api::{self, Auth0},
-    jwt::{Algorithm, AudienceMatch, Checks, Provider, ProviderId},
+    jwt::{Algorithm, AudienceMatch, Checks, KeySet, Provider, ProviderId},
     trust,
 };
 use std::{fmt::Display, ops::RangeInclusive, sync::Arc, time::Duration};
@@ -15,9 +17,31 @@ use std::{fmt::Display, ops::RangeInclusive, sync::Arc, time::Duration};
 /// A sound auth block.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Auth {
-    pub(super) provider: Provider,
+    pub(super) keys: AuthKeys,
     pub(super) checks: Arc<Checks>,
-    pub(super) max_staleness: Duration,
+}
+
+/// Where its keys come from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum AuthKeys {
+    Published {
+        provider: Provider,
+        max_staleness: Duration,
+    },
+    /// `None`: the Secret cannot be used, and the report says why.
+    Secret(Option<Arc<KeySet>>),
+}
+
+// === impl AuthKeys ===
+
+impl AuthKeys {
+    /// How long the last good keys serve; zero where nothing is fetched.
+    pub(super) fn max_staleness(&self) -> Duration {
+        match self {
+            Self::Published { max_staleness, .. } => *max_staleness,
+            Self::Secret(_) => Duration::ZERO,
+        }
+    }
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -30,7 +54,7 @@ const LIFETIME: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(8760 * 3
 const MAX_CA_BUNDLE: usize = 32 * 1024;
 
 /// `None` when any part of the block is wrong: all of that is then in `report`.
-pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
+pub(super) fn compile(auth: &Auth0, secrets: SecretsOf<'_>, report: &mut Report) -> Option<Auth> {
     let domain = report.keep(domain(auth));
     let issuer = report.keep(url(&"spec.auth0.issuer", auth.issuer.as_deref()));
     let jwks_url = report.keep(url(&"spec.auth0.jwksUrl", auth.jwks_url.as_deref()));
@@ -38,10 +62,11 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
     let ca_bundle = report.keep(ca_bundle(&"spec.auth0.caBundle", auth.ca_bundle.as_deref()));
     let refresh = report.keep(duration("jwksCacheDuration", auth.jwks_cache_duration.as_ref(), REFRESH));
     let max_staleness = report.keep(duration("jwksMaxStaleness", auth.jwks_max_staleness.as_ref(), STALENESS));
+    let asked_rightly = report.keep(keys::check(auth));
     let leeway = report.keep(duration("leeway", auth.leeway.as_ref(), LEEWAY));
     let organizations = report.keep(field::texts(&"spec.auth0.organizations", &auth.organizations, 32, 256));
     let max_token_lifetime = report.keep(lifetime(auth.max_token_lifetime.as_ref()));
-    let (issuer, jwks_url) = report.keep(source(domain?.as_deref(), issuer?, jwks_url?))?;
+    let (issuer, jwks_url) = report.keep(source(auth.alg, domain?.as_deref(), issuer?, jwks_url?))?;
     let checks = Checks {
         algorithm: algorithm(auth.alg),
         issuer,
@@ -56,7 +81,10 @@ pub(super) fn compile(auth: &Auth0, report: &mut Report) -> Option<Auth> {
         max_token_lifetime: max_token_lifetime?,
     };
     let id = ProviderId { jwks_url: jwks_url.into(), ca_bundle: ca_bundle? };
-    Some(Auth { provider: Provider { id, refresh: refresh? }, checks: Arc::new(checks), max_staleness: max_staleness? })
+    let published = AuthKeys::Published { provider: Provider { id, refresh: refresh? }, max_staleness: max_staleness? };
+    asked_rightly?;
+    let keys = if checks.algorithm.is_symmetric() { AuthKeys::Secret(keys::secret(auth, secrets, report)) } else { published };
+    Some(Auth { keys, checks: Arc::new(checks) })
 }
 
 fn domain(auth: &Auth0) -> Result<Option<String>, Problem> {
@@ -76,11 +104,14 @@ fn url<'a>(field: &dyn Display, text: Option<&'a str>) -> Result<Option<&'a str>
     }
 }
 
-/// The issuer, and the URL of its keys.
-fn source(domain: Option<&str>, issuer: Option<&str>, jwks_url: Option<&str>) -> Result<(String, String), Problem> {
+/// The issuer, and the URL of its keys; "" for an algorithm whose key is nobody's to publish.
+fn source(alg: api::Alg, domain: Option<&str>, issuer: Option<&str>, jwks_url: Option<&str>) -> Result<(String, String), Problem> {
     let from_domain = |path| domain.map(|domain| format!("https://{domain}/{path}"));
     let issuer = issuer.map(str::to_owned).or_else(|| from_domain(""));
-    let jwks_url = jwks_url.map(str::to_owned).or_else(|| from_domain(".well-known/jwks.json"));
+    let jwks_url = match alg {
+        api::Alg::HS256 => Some(String::new()),
+        _ => jwks_url.map(str::to_owned).or_else(|| from_domain(".well-known/jwks.json")),
+    };
     let missing = "is required, such as TENANT.eu.auth0.com; or, for an issuer other than Auth0, both issuer and jwksUrl";
     issuer.zip(jwks_url).ok_or_else(|| Problem::invalid(&"spec.auth0.domain", missing))
 }
@@ -126,6 +157,7 @@ fn algorithm(alg: api::Alg) -> Algorithm {
         api::Alg::PS512 => Algorithm::PS512,
         api::Alg::ES256 => Algorithm::ES256,
         api::Alg::ES384 => Algorithm::ES384,
+        api::Alg::HS256 => Algorithm::HS256,
         api::Alg::EdDSA => Algorithm::EdDSA,
     }
 }
@@ -133,6 +165,7 @@ fn algorithm(alg: api::Alg) -> Algorithm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::Secrets;
 
     fn pem(is_authority: bool) -> String {
         let mut params = rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
@@ -150,9 +183,10 @@ mod tests {
     fn a_private_authority_is_part_of_the_key_source() {
         let bundle = format!("# comment\n{}{}", pem(true), pem(true));
         let mut report = Report::default();
-        let auth = compile(&block(&bundle), &mut report).unwrap();
-        assert_eq!(auth.provider.id.ca_bundle.as_deref(), Some(bundle.as_str()));
-        assert_eq!(&*auth.provider.id.jwks_url, "https://t.auth0.com/.well-known/jwks.json");
+        let auth = compile(&block(&bundle), Secrets::default().of("shop"), &mut report).unwrap();
+        let AuthKeys::Published { provider, .. } = auth.keys else { panic!("keys that are published") };
+        assert_eq!(provider.id.ca_bundle.as_deref(), Some(bundle.as_str()));
+        assert_eq!(&*provider.id.jwks_url, "https://t.auth0.com/.well-known/jwks.json");
         assert_eq!(report, Report::default());
     }
 
@@ -163,14 +197,14 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         for bundle in ["", "no PEM", &key, &wrap("AAAA"), &wrap("*"), &wrap(""), "-----BEGIN CERTIFICATE-----", &large] {
             let mut report = Report::default();
-            assert_eq!(compile(&block(bundle), &mut report), None, "{bundle}");
+            assert_eq!(compile(&block(bundle), Secrets::default().of("shop"), &mut report), None, "{bundle}");
             assert!(report.accepted("").message.starts_with("spec.auth0.caBundle: must "), "{report:?}");
         }
     }
 
     #[test]
     fn every_algorithm_is_the_one_of_its_name() {
-        for name in Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).map(Algorithm::as_str) {
+        for name in Algorithm::ALL.into_iter().map(Algorithm::as_str) {
             let alg = serde_json::from_value(serde_json::json!(name)).unwrap();
             assert_eq!(Some(algorithm(alg)), Algorithm::from_name(name));
         }

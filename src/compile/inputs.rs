@@ -1,5 +1,6 @@
 //! One owned, consistent view of the cluster (or of a directory): all that `compile` may look at.
 
+use super::secrets::Secrets;
 use crate::routing::HostPattern;
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ pub struct Inputs {
     pub class: String,
     pub endpoints: Vec<EndpointObject>,
     pub services: Vec<ServiceObject>,
+    pub secrets: Secrets,
     pub ownership: Ownership,
 }
 

@@ -4,8 +4,9 @@
 //!
 //! ```text
 //! spec.rs     one stored spec, read strictly            salvage.rs  where the rules of one stand that cannot be read
+//! secrets.rs  what is known of the Secrets that it names
 //! resource.rs one object for itself, faults isolated    host.rs     who owns a host
-//!   auth, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
+//!   auth, keys, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
 //!                                                       guess.rs    what cannot be read goes before what can
 //!                                                       quota.rs    how many issuers a namespace may have
 //!                                                       overlap.rs  what a rule does not get, and what its author is told
@@ -21,6 +22,7 @@ mod headers;
 mod host;
 mod inputs;
 mod issuer;
+mod keys;
 mod objects;
 mod overlap;
 mod quota;
@@ -29,6 +31,7 @@ mod require;
 mod resource;
 mod route;
 mod salvage;
+mod secrets;
 mod spec;
 mod token;
 mod transport;
@@ -37,19 +40,26 @@ mod verdict;
 pub use self::{
     endpoints::{Loopback, SERVICE_NAME, endpoints},
     inputs::{DEFAULT_CLASS, DEFAULT_ISSUERS, EndpointObject, HostBinding, HostClaim, Inputs, Ownership, ServiceObject, ServicePort},
+    secrets::{SecretData, SecretRef, SecretState, Secrets},
     verdict::{Condition, ObjectRef, Reason, Verdict},
 };
 
 use self::{
+    auth::AuthKeys,
     backend::Services,
     conflict::{Entry, Table},
     host::Owners,
+    resource::References,
 };
 use crate::{
     jwt::{Provider, ProviderId},
     routing::{BackendId, Snapshot},
 };
-use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Everything that follows from one view of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +69,8 @@ pub struct Compiled {
     pub providers: Vec<Provider>,
     /// Distinct backends that routes name. Sorted.
     pub backends: Vec<BackendId>,
+    /// Distinct Secrets that objects name, there or not: what to look for next. Sorted.
+    pub secrets: Vec<SecretRef>,
     /// One line per object of this class, sorted by namespace and name.
     pub outcomes: BTreeMap<ObjectRef, Outcome>,
 }
@@ -72,11 +84,20 @@ pub struct Outcome {
     /// The hosts this object holds (owned by its namespace), in spec order; `*` when it names none. A host that it held and cannot
     /// be read any more stays among them; one where its rules refuse on a guess is not: there is nothing to claim.
     pub hosts: Vec<String>,
-    /// Where its keys come from, when its auth block is sound, a rule needs a token, and it serves a host. Always one of
-    /// `Compiled::providers`.
-    pub provider: Option<ProviderId>,
-    /// How long its last good keys serve.
+    pub keys: Keys,
+    /// How long its last good keys serve, where they are published.
     pub max_staleness: Duration,
+}
+
+/// Where the keys of one object come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// No rule needs a token, or it serves no host, or its auth block is not sound.
+    NotNeeded,
+    /// Always one of `Compiled::providers`.
+    Published(ProviderId),
+    /// HS256, and whether the Secret holds its key; if not, `ResolvedRefs` says why.
+    Secret { usable: bool },
 }
 
 /// Compiles the whole view. Equal inputs give equal results, in whatever order the lists come.
@@ -85,16 +106,16 @@ pub fn compile(inputs: &Inputs) -> Compiled {
 }
 
 fn compile_with(inputs: &Inputs, compiler: &resource::Compiler) -> Compiled {
-    let services = Services::new(&inputs.services);
-    let compiled = ours(inputs).into_iter().map(|object| Entry::new(object, resource::isolated(object, &services, compiler)));
+    let references = References { services: Services::new(&inputs.services), secrets: &inputs.secrets };
+    let compiled = ours(inputs).into_iter().map(|object| Entry::new(object, resource::isolated(object, &references, compiler)));
     let mut entries: Vec<_> = compiled.collect();
     let owners = own_hosts(inputs, &mut entries);
     quota::apply(&mut entries, inputs.ownership.issuers_per_namespace);
     let table = Table::new(&mut entries, &inputs.endpoints);
     let (snapshot, backends) = table.build(&owners, &mut entries);
-    let providers = providers(&entries);
+    let (providers, secrets) = (providers(&entries), secrets(&entries));
     let outcomes = entries.iter().map(|entry| (object_ref(entry.object), outcome(entry))).collect();
-    Compiled { snapshot, providers, backends, outcomes }
+    Compiled { snapshot, providers, backends, secrets, outcomes }
 }
 
 /// The objects of this class, oldest first.
@@ -142,8 +163,20 @@ fn providers(entries: &[Entry<'_>]) -> Vec<Provider> {
     refresh.into_iter().map(|(id, refresh)| Provider { id: id.clone(), refresh }).collect()
 }
 
+fn secrets(entries: &[Entry<'_>]) -> Vec<SecretRef> {
+    let named: BTreeSet<_> = entries.iter().flat_map(|entry| entry.resource.report.secrets()).collect();
+    named.into_iter().cloned().collect()
+}
+
 fn provider<'a>(entry: &'a Entry<'_>) -> Option<&'a Provider> {
-    entry.resource.provider.as_ref().filter(|_| entry.held().next().is_some())
+    match auth_keys(entry)? {
+        AuthKeys::Published { provider, .. } => Some(provider),
+        AuthKeys::Secret(_) => None,
+    }
+}
+
+fn auth_keys<'a>(entry: &'a Entry<'_>) -> Option<&'a AuthKeys> {
+    entry.resource.keys.as_ref().filter(|_| entry.held().next().is_some())
 }
 
 fn outcome(entry: &Entry<'_>) -> Outcome {
@@ -152,8 +185,27 @@ fn outcome(entry: &Entry<'_>) -> Outcome {
         generation: entry.object.generation,
         verdicts: [report.accepted(&entry.serves()), report.resolved_refs()],
         hosts: entry.held().map(ToString::to_string).collect(),
-        provider: provider(entry).map(|provider| provider.id.clone()),
-        max_staleness: entry.resource.max_staleness,
+        keys: auth_keys(entry).map_or(Keys::NotNeeded, Keys::from),
+        max_staleness: auth_keys(entry).map(AuthKeys::max_staleness).unwrap_or_default(),
+    }
+}
+
+impl Keys {
+    /// Who publishes them, if anybody does.
+    pub fn provider(&self) -> Option<&ProviderId> {
+        match self {
+            Self::Published(id) => Some(id),
+            Self::NotNeeded | Self::Secret { .. } => None,
+        }
+    }
+}
+
+impl From<&AuthKeys> for Keys {
+    fn from(keys: &AuthKeys) -> Self {
+        match keys {
+            AuthKeys::Published { provider, .. } => Self::Published(provider.id.clone()),
+            AuthKeys::Secret(key) => Self::Secret { usable: key.is_some() },
+        }
     }
 }
 

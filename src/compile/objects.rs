@@ -1,8 +1,12 @@
 //! From Kubernetes' objects to the parts that matter. Total: what is absent or unreadable becomes empty.
 
-use super::inputs::{EndpointObject, HostClaim, ServiceObject, ServicePort};
+use super::{
+    inputs::{EndpointObject, HostClaim, ServiceObject, ServicePort},
+    secrets::{SecretData, SecretRef},
+};
+use crate::secret::SecretBytes;
 use k8s_openapi::{
-    api::core::v1::{self, Service},
+    api::core::v1::{self, Secret, Service},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
     jiff::Timestamp,
 };
@@ -57,6 +61,26 @@ fn service_port(port: &v1::ServicePort) -> Option<ServicePort> {
     Some(ServicePort { name: port.name.clone().unwrap_or_default(), number, app_protocol: port.app_protocol.clone() })
 }
 
+// === impl SecretRef ===
+
+impl From<&Secret> for SecretRef {
+    fn from(secret: &Secret) -> Self {
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        Self { namespace: text(&secret.metadata.namespace), name: text(&secret.metadata.name) }
+    }
+}
+
+// === impl SecretData ===
+
+/// `stringData` wins, as an API server stores it.
+impl From<&Secret> for SecretData {
+    fn from(secret: &Secret) -> Self {
+        let bytes = secret.data.iter().flatten().map(|(key, value)| (key, value.0.clone()));
+        let texts = secret.string_data.iter().flatten().map(|(key, text)| (key, text.clone().into_bytes()));
+        bytes.chain(texts).map(|(key, value)| (key.clone(), SecretBytes::from(value))).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +125,18 @@ mod tests {
         assert_eq!(object.ports, [port("http", 80, Some("http")), port("", 81, None)]);
         assert!(!object.external_name);
         assert!(ServiceObject::from(&Service::default()).ports.is_empty());
+    }
+
+    #[test]
+    fn a_secret_is_read_as_a_server_would_store_it() {
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": "key", "namespace": "shop"}, "data": {"a": "b25l", "b": "AAE="}, "stringData": {"a": "two"},
+        }))
+        .unwrap();
+        assert_eq!(SecretRef::from(&secret).to_string(), "shop/key");
+        let values = [("a", b"two".to_vec()), ("b", vec![0, 1])].map(|(key, value)| (key.to_owned(), SecretBytes::from(value)));
+        assert_eq!(SecretData::from(&secret), values.into_iter().collect());
+        assert_eq!(SecretData::from(&Secret::default()), SecretData::default());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn apply(entries: &mut [Entry<'_>], most: usize) {
 }
 
 fn refuse(resource: &mut Resource, most: usize) {
-    resource.provider = None;
+    resource.keys = None;
     for rule in resource.rules.iter_mut().filter(|rule| rule.needs_keys) {
         rule.plan = Plan::Refuse(Refusal::TooManyIssuers);
         rule.needs_keys = false;

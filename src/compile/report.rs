@@ -1,7 +1,10 @@
 //! What is wrong with one object, gathered while it is compiled, and the two verdicts it ends in.
 
-use super::verdict::{Condition, Reason, Verdict};
-use std::fmt::Display;
+use super::{
+    secrets::SecretRef,
+    verdict::{Condition, Reason, Verdict},
+};
+use std::{collections::BTreeSet, fmt::Display};
 
 /// A verdict's message is no longer than this, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -25,6 +28,8 @@ pub(super) struct Report {
     unresolved: Vec<Problem>,
     /// Worth knowing although the object is accepted.
     notes: Vec<String>,
+    /// Named by the object, there or not.
+    secrets: BTreeSet<SecretRef>,
 }
 
 // === impl Problem ===
@@ -54,6 +59,14 @@ impl Report {
         push_new(&mut self.notes, note);
     }
 
+    pub(super) fn names_secret(&mut self, reference: SecretRef) {
+        self.secrets.insert(reference);
+    }
+
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        self.secrets.iter()
+    }
+
     /// The value of a part that is sound; otherwise what is wrong with it is kept.
     pub(super) fn keep<T>(&mut self, part: Result<T, Problem>) -> Option<T> {
         part.map_err(|problem| self.invalid(problem)).ok()
@@ -69,10 +82,11 @@ impl Report {
     }
 
     pub(super) fn resolved_refs(&self) -> Verdict {
-        let first = self.unresolved.first().map(|problem| problem.reason);
+        let first = self.unresolved.iter().map(|problem| problem.reason).min_by_key(|reason| certainty(*reason));
         let message = match first {
             Some(_) => join(self.unresolved.iter().map(|problem| problem.message.as_str())),
-            None => "every Service and port that is named exists".to_owned(),
+            None if self.secrets.is_empty() => "every Service and port that is named exists".to_owned(),
+            None => "every Service, port and Secret that is named exists".to_owned(),
         };
         Verdict { condition: Condition::ResolvedRefs, good: first.is_none(), reason: first.unwrap_or(Reason::ResolvedRefs), message }
     }
@@ -86,6 +100,15 @@ fn severity(reason: Reason) -> u8 {
         Reason::HostNotAllowed => 2,
         Reason::HostOwned => 3,
         _ => 4,
+    }
+}
+
+/// A Secret that is not here (yet) does not hide what is certainly wrong: the smallest gives the reason.
+fn certainty(reason: Reason) -> u8 {
+    match reason {
+        Reason::Pending => 2,
+        Reason::SecretNotFound => 1,
+        _ => 0,
     }
 }
 
@@ -140,6 +163,20 @@ mod tests {
         let verdict = report.resolved_refs();
         assert!(verdict.message.len() <= MAX_MESSAGE && verdict.message.len() > MAX_MESSAGE - 4);
         assert_eq!(verdict.reason, Reason::BackendNotFound);
+    }
+
+    #[test]
+    fn what_is_certainly_wrong_gives_the_reason() {
+        let mut report = Report::default();
+        for (reason, want) in [
+            (Reason::Pending, Reason::Pending),
+            (Reason::SecretNotFound, Reason::SecretNotFound),
+            (Reason::BackendNotFound, Reason::BackendNotFound),
+            (Reason::InvalidSecret, Reason::BackendNotFound),
+        ] {
+            report.unresolved(Problem::new(reason, &"spec.x", reason.as_str()));
+            assert_eq!(report.resolved_refs().reason, want, "{reason:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From one object to its rules: each object for itself, so that no other is harmed by what is in it.
 
 use super::{
-    auth,
+    auth::{self, AuthKeys},
     backend::Services,
     headers,
     host::{Basis, Wish},
@@ -10,12 +10,12 @@ use super::{
     require,
     route::{self, Rule, Shared},
     salvage::{self, Hosts, Place},
+    secrets::Secrets,
     spec, token,
     verdict::Reason,
 };
 use crate::{
     api::ProtectedEndpointSpec,
-    jwt::Provider,
     routing::{HostPattern, Plan, Refusal, RuleId},
 };
 use serde_json::Value;
@@ -23,7 +23,6 @@ use std::{
     cell::OnceCell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 /// One object, compiled as far as that needs no other object.
@@ -32,13 +31,19 @@ pub(super) struct Resource {
     pub(super) wishes: Vec<Wish>,
     pub(super) rules: Vec<Rule>,
     /// Where its keys come from, when a rule needs some.
-    pub(super) provider: Option<Provider>,
-    pub(super) max_staleness: Duration,
+    pub(super) keys: Option<AuthKeys>,
     pub(super) report: Report,
 }
 
+/// What an object may refer to.
+#[derive(Debug)]
+pub(super) struct References<'a> {
+    pub(super) services: Services<'a>,
+    pub(super) secrets: &'a Secrets,
+}
+
 /// Compiles one object by itself.
-pub(super) type Compiler = dyn Fn(&EndpointObject, &Services<'_>) -> Resource;
+pub(super) type Compiler = dyn Fn(&EndpointObject, &References<'_>) -> Resource;
 
 /// Said where the auth block is of no use.
 pub(super) const TOKEN_RULES_CLOSED: &str = "until that is corrected, rules with access Token answer 503; Public ones are served";
@@ -51,22 +56,22 @@ pub(super) fn class(object: &EndpointObject) -> &str {
 }
 
 /// Runs `compiler`; should it panic, the object's rules refuse at their places (K14).
-pub(super) fn isolated(object: &EndpointObject, services: &Services<'_>, compiler: &Compiler) -> Resource {
+pub(super) fn isolated(object: &EndpointObject, references: &References<'_>, compiler: &Compiler) -> Resource {
     let problem = || Problem::invalid(&"spec", "Portcullis failed on this object, which is a fault of Portcullis; please report it");
     let salvaged = || refused(object, salvage::hosts(object), Refusal::InvalidSpec, vec![problem()]);
-    let compiled = catch_unwind(AssertUnwindSafe(|| compiler(object, services)));
+    let compiled = catch_unwind(AssertUnwindSafe(|| compiler(object, references)));
     let compiled = compiled.or_else(|_| catch_unwind(AssertUnwindSafe(salvaged)));
     compiled.unwrap_or_else(|_| refused_everywhere(object, vec![Wish { pattern: HostPattern::Any, basis: Basis::Guessed }], problem()))
 }
 
 /// Compiles one object.
-pub(super) fn compile(object: &EndpointObject, services: &Services<'_>) -> Resource {
+pub(super) fn compile(object: &EndpointObject, references: &References<'_>) -> Resource {
     let hosts = salvage::hosts(object);
     if let Some(problem) = oversized(hosts.named, salvage::rules(&object.spec).len()) {
         return refused_everywhere(object, hosts.wishes, problem);
     }
     match (spec::read(&object.spec), object.problems.is_empty()) {
-        (Ok(spec), true) if hosts.named > 0 => sound(object, &spec, hosts, services),
+        (Ok(spec), true) if hosts.named > 0 => sound(object, &spec, hosts, references),
         (Ok(_), true) => refused(object, hosts, Refusal::InvalidSpec, vec![]),
         (Err(unreadable), true) => refused(object, hosts, unreadable.refusal, unreadable.problems),
         (read, false) => refused_before(object, hosts, read.err().map_or(Refusal::InvalidSpec, |unreadable| unreadable.refusal)),
@@ -80,23 +85,27 @@ fn refused_before(object: &EndpointObject, hosts: Hosts, refusal: Refusal) -> Re
     refused(object, Hosts { problems: vec![], ..hosts }, refusal, object.problems.iter().map(problem).collect())
 }
 
-fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, services: &Services<'_>) -> Resource {
+fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, references: &References<'_>) -> Resource {
     let mut report = Report::default();
     hosts.problems.into_iter().for_each(|problem| report.invalid(problem));
-    let shared = shared(object, spec, services, &mut report);
+    let shared = shared(object, spec, references, &mut report);
     let raw = salvage::rules(&object.spec);
     let rules = spec.rules.iter().zip(raw).enumerate();
     let rules: Vec<_> = rules.map(|(index, (rule, raw))| route::compile(&shared, index, rule, raw, &mut report)).collect();
     if shared.auth.is_none() || shared.require.is_none() {
         report.note(TOKEN_RULES_CLOSED.to_owned());
     }
-    let max_staleness = shared.auth.as_ref().map_or(Duration::ZERO, |auth| auth.max_staleness);
-    let provider = shared.auth.map(|auth| auth.provider).filter(|_| rules.iter().any(|rule| rule.needs_keys));
-    Resource { wishes: hosts.wishes, rules, provider, max_staleness, report }
+    let keys = shared.auth.map(|auth| auth.keys).filter(|_| rules.iter().any(|rule| rule.needs_keys));
+    Resource { wishes: hosts.wishes, rules, keys, report }
 }
 
-fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services: &'a Services<'a>, report: &mut Report) -> Shared<'a> {
-    let auth = auth::compile(&spec.auth0, report);
+fn shared<'a>(
+    object: &'a EndpointObject,
+    spec: &'a ProtectedEndpointSpec,
+    references: &'a References<'a>,
+    report: &mut Report,
+) -> Shared<'a> {
+    let auth = auth::compile(&spec.auth0, references.secrets.of(&object.namespace), report);
     let credentials = token::compile(&spec.token, report);
     let claim_headers = headers::compile(&"spec.claimHeaders", &spec.claim_headers, credentials.as_ref(), report);
     Shared {
@@ -106,7 +115,7 @@ fn shared<'a>(object: &EndpointObject, spec: &'a ProtectedEndpointSpec, services
         max_request_body: report.keep(route::max_request_body(spec)),
         require: require::compile(&"spec.require", spec.require.as_ref(), report),
         spec,
-        services,
+        services: &references.services,
         auth,
         credentials,
         claim_headers,
@@ -138,7 +147,7 @@ fn refused_at(wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item 
     problems.for_each(|problem| report.invalid(problem));
     report.unresolved(Problem::invalid(&"spec", "Services are looked up once the spec can be read"));
     report.note("until that is corrected, every rule of this resource answers 503".to_owned());
-    Resource { wishes, rules, provider: None, max_staleness: Duration::ZERO, report }
+    Resource { wishes, rules, keys: None, report }
 }
 
 /// More hosts or rules than any schema allowed: the cost of their product is not paid.

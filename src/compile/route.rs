@@ -1,7 +1,7 @@
 //! From one rule to its place in the table and what happens there.
 
 use super::{
-    auth::Auth,
+    auth::{Auth, AuthKeys},
     backend::{Services, Target},
     field, headers,
     report::{Problem, Report},
@@ -13,7 +13,8 @@ use crate::{
     api::{self, EscapedSlashes, PathType, ProtectedEndpointSpec, Quantity},
     authz::{Line, Public, Requirement},
     routing::{
-        Access, CanonicalPath, ClaimHeader, Credentials, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy, Upstream,
+        Access, CanonicalPath, ClaimHeader, Credentials, KeySource, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy,
+        Upstream,
     },
 };
 use http::Method;
@@ -222,9 +223,8 @@ impl RuleCompiler<'_> {
         let (common, own) = self.shared.require.as_ref().zip(lines).ok_or(Refusal::InvalidAuth)?;
         let common_headers = self.shared.claim_headers.as_deref().ok_or(Refusal::InvalidSpec)?;
         Ok(Access::Token(Box::new(TokenPolicy {
-            provider: auth.provider.id.clone(),
+            keys: key_source(&auth.keys)?,
             checks: Arc::clone(&auth.checks),
-            max_staleness: auth.max_staleness,
             requirement: Requirement { lines: common.iter().cloned().chain(own).collect() },
             claim_headers: headers::merge(common_headers, headers),
         })))
@@ -248,6 +248,15 @@ impl RuleCompiler<'_> {
                 Refusal::InvalidBackend
             }
         })
+    }
+}
+
+fn key_source(keys: &AuthKeys) -> Result<KeySource, Refusal> {
+    match keys {
+        AuthKeys::Published { provider, max_staleness } => {
+            Ok(KeySource::Published { provider: provider.id.clone(), max_staleness: *max_staleness })
+        }
+        AuthKeys::Secret(key) => key.clone().map(KeySource::Secret).ok_or(Refusal::InvalidSecret),
     }
 }
 

@@ -115,11 +115,11 @@ mod tests {
         use Refusal::{InvalidSpec, UnsupportedField};
         let cases = [
             ("top", "/extra", json!(1), UnsupportedField, "spec.extra: "),
-            ("nested", "/auth0/secretRef", json!({"name": "x"}), UnsupportedField, "spec.auth0.secretRef: "),
+            ("nested", "/auth0/secretRefs", json!({"name": "x"}), UnsupportedField, "spec.auth0.secretRefs: "),
             ("optional", "/backend/weight", json!(1), UnsupportedField, "spec.backend.weight: "),
             ("in a rule", "/rules/1/weights", json!("Keep"), UnsupportedField, "spec.rules[1].weights: "),
             ("deep", "/rules/1/claimHeaders/0/x.y", json!(1), UnsupportedField, "spec.rules[1].claimHeaders[0].\"x.y\": "),
-            ("enum", "/auth0/alg", json!("HS256"), UnsupportedField, "spec.auth0.alg: unknown variant `HS256`"),
+            ("enum", "/auth0/alg", json!("HS512"), UnsupportedField, "spec.auth0.alg: unknown variant `HS512`"),
             ("enum in a rule", "/rules/0/access", json!("Optional"), UnsupportedField, "spec.rules[0].access: unknown variant"),
             ("scheme", "/backend/scheme", json!("h3"), UnsupportedField, "spec.backend.scheme: unknown variant"),
             ("quantity", "/maxRequestBody", json!(-5), InvalidSpec, "spec.maxRequestBody: must be a number of bytes"),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::routing::{Access, CanonicalPath, Found, Host, HostPattern, Plan, Refusal, Route};
+use crate::routing::{Access, CanonicalPath, Found, Host, HostPattern, KeySource, Plan, Refusal, Route};
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn inputs(endpoints: Vec<EndpointObject>) -> Inputs {
         external_name: false,
         ports: vec![port.clone()],
     };
-    Inputs { class: "portcullis".into(), endpoints, services: ["a", "b", "c"].map(service).into(), ownership: Ownership::default() }
+    Inputs { class: "portcullis".into(), endpoints, services: ["a", "b", "c"].map(service).into(), ..Inputs::default() }
 }
 
 fn find(snapshot: &Snapshot, host: &str, path: &str, method: &Method) -> Option<Arc<Route>> {
@@ -495,12 +495,14 @@ proptest! {
             if let Plan::Serve(serve) = &line.route.plan {
                 prop_assert!(compiled.backends.contains(&serve.upstream.backend));
                 if let Access::Token(policy) = &serve.access {
-                    prop_assert!(compiled.providers.iter().any(|provider| provider.id == policy.provider));
+                    let KeySource::Published { provider: named, .. } = &policy.keys else { continue };
+                    prop_assert!(compiled.providers.iter().any(|provider| provider.id == *named));
                 }
             }
         }
         for outcome in compiled.outcomes.values() {
-            prop_assert!(outcome.provider.iter().all(|id| compiled.providers.iter().any(|provider| provider.id == *id)));
+            let Keys::Published(id) = &outcome.keys else { continue };
+            prop_assert!(compiled.providers.iter().any(|provider| provider.id == *id));
         }
     }
 }

@@ -42,8 +42,12 @@ pub enum Reason {
     // ResolvedRefs
     BackendNotFound,
     BackendNotPermitted,
+    InvalidSecret,
     PortNotFound,
+    RefNotPermitted,
     ResolvedRefs,
+    SecretKeyNotFound,
+    SecretNotFound,
     UnsupportedProtocol,
     // KeysReady
     AmbiguousKeys,
@@ -52,7 +56,7 @@ pub enum Reason {
     NeverFetched,
     NoKeysNeeded,
     Stale,
-    // Programmed
+    // Programmed, and ResolvedRefs while a Secret is being read
     Pending,
     Programmed,
     // Ready
@@ -71,6 +75,7 @@ impl Reason {
             Self::HostNotAllowed => "HostNotAllowed",
             Self::HostOwned => "HostOwned",
             Self::Invalid => "Invalid",
+            Self::InvalidSecret => "InvalidSecret",
             Self::NeverFetched => "NeverFetched",
             Self::NoKeysNeeded => "NoKeysNeeded",
             Self::Overlapped => "Overlapped",
@@ -78,7 +83,10 @@ impl Reason {
             Self::PortNotFound => "PortNotFound",
             Self::Programmed => "Programmed",
             Self::Ready => "Ready",
+            Self::RefNotPermitted => "RefNotPermitted",
             Self::ResolvedRefs => "ResolvedRefs",
+            Self::SecretKeyNotFound => "SecretKeyNotFound",
+            Self::SecretNotFound => "SecretNotFound",
             Self::Stale => "Stale",
             Self::TooManyIssuers => "TooManyIssuers",
             Self::UnsupportedField => "UnsupportedField",

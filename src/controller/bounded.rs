@@ -30,15 +30,21 @@ const LISTS: Duration = Duration::from_millis(500);
 /// Which watch of [`Health`] a client feeds.
 pub(super) type Pick = fn(&Health) -> &Heard;
 
-/// `client` with both deadlines. Every piece of a successful answer, bookmarks included, is noted as heard, and so is its end; a
-/// refusal is not: what it says is no news of the cluster.
+/// [`bounded_at`], with half a second between lists.
 pub(super) fn bounded(client: Client, health: Arc<Health>, pick: Pick) -> Client {
+    bounded_at(client, health, pick, LISTS)
+}
+
+/// `client` with both deadlines, and `pace` between the beginnings of its lists. Every piece of a successful answer, bookmarks included, is noted as heard, and so is its end; a
+/// refusal is not: what it says is no news of the cluster.
+pub(super) fn bounded_at(client: Client, health: Arc<Health>, pick: Pick, pace: Duration) -> Client {
     let namespace = client.default_namespace().to_owned();
-    Client::new(Bounded { client, next_list: Instant::now(), health, pick }, namespace)
+    Client::new(Bounded { client, pace, next_list: Instant::now(), health, pick }, namespace)
 }
 
 struct Bounded {
     client: Client,
+    pace: Duration,
     /// No list before.
     next_list: Instant,
     health: Arc<Health>,
@@ -88,7 +94,7 @@ impl Bounded {
             return now;
         }
         let turn = now.max(self.next_list);
-        self.next_list = turn + LISTS;
+        self.next_list = turn + self.pace;
         turn
     }
 }

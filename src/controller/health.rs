@@ -16,6 +16,8 @@ pub struct Health {
     pub endpoint_slices: Heard,
     /// Only while this replica leads.
     pub(super) leases: Heard,
+    /// Only while a resource names one.
+    pub(super) secrets: Heard,
     pub(super) leading: Leading,
     pub counters: Counters,
     /// Every ProtectedEndpoint up to this resourceVersion is in the table.
@@ -85,9 +87,9 @@ impl Default for Health {
     fn default() -> Self {
         let heard = Heard::default;
         let (protected_endpoints, services, endpoint_slices) = (heard(), heard(), heard());
-        let (leading, leases, counters) = (Leading::default(), heard(), Counters::default());
+        let (leading, leases, secrets, counters) = (Leading::default(), heard(), heard(), Counters::default());
         let (ready, loaded) = (watch::Sender::new(false), AtomicU64::new(0));
-        Self { ready, protected_endpoints, services, endpoint_slices, leases, leading, counters, loaded }
+        Self { ready, protected_endpoints, services, endpoint_slices, leases, secrets, leading, counters, loaded }
     }
 }
 

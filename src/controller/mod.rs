@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! API server --watch--> Stores --Changes--> TableTask --compile--> Publisher --> live::Live          every replica
-//!                         |                    | InService
+//!      ^                  |                  | | InService
+//!      '-- SecretWatches --(those it names)--' |
 //!                         |                    +--> Replica: own Lease, "loaded up to resourceVersion N"  every replica
 //!                         +--> Reporter <------+                                                   the Lease holder alone
 //!                                 |  Replicas (what all have loaded), KeyRing, Service addresses
@@ -24,6 +25,7 @@ mod replica;
 mod replicas;
 mod report;
 mod rotation;
+mod secrets;
 mod sink;
 mod slices;
 mod stamp;
@@ -38,6 +40,7 @@ mod write;
 pub use self::{
     health::{Counters, Health, Heard},
     once::{Listed, list},
+    secrets::Reader,
 };
 
 use self::{
@@ -46,8 +49,9 @@ use self::{
     lease::Elector,
     replica::Replica,
     report::Reporter,
+    secrets::SecretWatches,
     supervise::{Stop, supervise},
-    table::{InService, TableTask},
+    table::{AssignSecrets, InService, TableTask},
     watch::{Stores, Watches},
 };
 use crate::{
@@ -79,6 +83,8 @@ pub struct Config {
     pub pod: Option<Pod>,
     /// Namespace and name of the Service in front of this installation, whose addresses `status.addresses` shows.
     pub service: Option<(String, String)>,
+    /// Whose right to read Secrets counts.
+    pub reader: Reader,
     pub clock: Clock,
 }
 
@@ -107,8 +113,10 @@ pub async fn run(
 ) {
     let (changes, stop) = (Arc::new(Changes::default()), Stop::default());
     let (watches, stores) = Watches::new(&config, &changes);
-    let table = TableTask::new(&config, stores.clone(), changes, Publisher::new(Arc::clone(&live), assign), Arc::clone(&health));
     let seed = seed(&config);
+    let watch_secrets = watch_secrets(&client, &config, &stores, &changes, &health, seed);
+    let publisher = Publisher::new(Arc::clone(&live), assign);
+    let table = TableTask::new(&config, stores.clone(), changes, publisher, watch_secrets, Arc::clone(&health));
     let (in_service, events) = (table.in_service(), Arc::new(Events::new(Arc::clone(&health))));
     let helpers = match config.pod.clone() {
         Some(pod) => {
@@ -124,6 +132,20 @@ pub async fn run(
     }
     stop.now();
     helpers.join_all().await;
+}
+
+/// Told which Secrets the table names.
+fn watch_secrets(
+    client: &Client,
+    config: &Config,
+    stores: &Stores,
+    changes: &Arc<Changes>,
+    health: &Arc<Health>,
+    seed: u64,
+) -> AssignSecrets {
+    let (states, changes, health) = (Arc::clone(&stores.secrets), Arc::clone(changes), Arc::clone(health));
+    let mut watches = SecretWatches::new(client.clone(), config.reader.clone(), states, changes, health, seed ^ 4);
+    Box::new(move |named| watches.assign(named))
 }
 
 /// What the tasks beside the table look at.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::ProtectedEndpointStatus,
-    compile::{ObjectRef, Outcome},
+    compile::{Keys, ObjectRef, Outcome},
     jwks::KeyState,
     jwt::ProviderId,
 };
@@ -163,7 +163,7 @@ impl Reporter {
     /// Once for each issuer in each namespace that uses it: on the first object by name.
     fn announce_rotations(&mut self, outcomes: &BTreeMap<ObjectRef, Outcome>) {
         let mut users: BTreeMap<(&ProviderId, &str), &ObjectRef> = BTreeMap::new();
-        for (object, id) in outcomes.iter().filter_map(|(object, outcome)| Some((object, outcome.provider.as_ref()?))) {
+        for (object, id) in outcomes.iter().filter_map(|(object, outcome)| Some((object, outcome.keys.provider()?))) {
             users.entry((id, object.namespace.as_str())).or_insert(object);
         }
         self.rotations.retain(|id| users.keys().any(|(used, _)| *used == id));
@@ -181,8 +181,11 @@ impl Reporter {
             return None;
         }
         // A source that serves no host is not fetched.
-        let keys = outcome.provider.as_ref().and_then(|id| self.shared.live.keys.find(id)).map(|keys| keys.state());
-        let after = self.desired(raw, outcome, keys.as_deref(), view);
+        let state = match &outcome.keys {
+            Keys::Published(id) => self.shared.live.keys.find(id).map(|keys| keys.state()),
+            Keys::NotNeeded | Keys::Secret { .. } => None,
+        };
+        let after = self.desired(raw, outcome, state.as_deref(), view);
         self.unsettled |= status::condition(&after, "KeysReady").is_some_and(|keys| keys.status == "Unknown");
         let differs = !status::means_the_same(&after, &raw.status);
         differs.then(|| Write {

@@ -3,7 +3,7 @@
 use super::stamp::time;
 use crate::{
     api::{HostSince, ProtectedEndpointStatus},
-    compile::{Condition, Outcome, Reason},
+    compile::{Condition, Keys, Outcome, Reason},
     jwks::{FetchError, KeyState},
     jwt::SkippedKey,
 };
@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Known<'a> {
     pub(super) outcome: &'a Outcome,
-    /// The state of its key source; `None` when it names none.
+    /// The state of the keys that its issuer publishes; `None` when it needs none of these.
     pub(super) keys: Option<&'a KeyState>,
     pub(super) programmed: Programmed,
     /// What is remembered of its hosts.
@@ -57,7 +57,7 @@ pub(super) fn desired(known: Known<'_>, now: Duration) -> ProtectedEndpointStatu
         reason: verdict.reason,
         message: verdict.message.clone(),
     });
-    let mut lines = vec![accepted, resolved, keys_ready(known.keys, known.outcome.max_staleness), programmed(known.programmed)];
+    let mut lines = vec![accepted, resolved, keys_ready(&known), programmed(known.programmed)];
     lines.push(ready(&lines));
     let stamp = |line: Line| stamped(line, &known, now);
     let conditions = lines.into_iter().map(stamp).collect();
@@ -74,8 +74,18 @@ pub(super) fn condition<'a>(status: &'a ProtectedEndpointStatus, type_: &str) ->
     status.conditions.iter().find(|condition| condition.type_ == type_)
 }
 
+fn keys_ready(known: &Known<'_>) -> Line {
+    match known.outcome.keys {
+        Keys::Secret { usable: true } => line(TRUE, Reason::Fresh, "the Secret's key is here".to_owned()),
+        Keys::Secret { usable: false } => {
+            line(FALSE, Reason::InvalidSecret, "the Secret gives no key, as ResolvedRefs says; until then 503".to_owned())
+        }
+        Keys::NotNeeded | Keys::Published(_) => published(known.keys, known.outcome.max_staleness),
+    }
+}
+
 /// True while Token rules are served by all that the issuer publishes; whether they are at all depends on the age of its keys.
-fn keys_ready(state: Option<&KeyState>, max_staleness: Duration) -> Line {
+fn published(state: Option<&KeyState>, max_staleness: Duration) -> Line {
     let Some(state) = state else {
         return line(TRUE, Reason::NoKeysNeeded, "no key source is in use".to_owned());
     };

@@ -13,13 +13,15 @@ use super::{
     watch::Stores,
 };
 use crate::{
-    compile::{self, Compiled, EndpointObject, Inputs, Loopback, ObjectRef, Outcome, Ownership, ServiceObject},
+    compile::{self, Compiled, EndpointObject, Inputs, Loopback, ObjectRef, Outcome, Ownership, SecretRef, Secrets, ServiceObject},
     publish::Publisher,
     routing::{BackendId, EndpointSet},
 };
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
 };
 use tokio::{
     sync::watch,
@@ -35,13 +37,21 @@ pub(super) struct InService {
     pub(super) loaded: u64,
 }
 
-#[derive(Debug)]
+/// Tells who watches Secrets which ones the newest table names: exactly these.
+pub(super) type AssignSecrets = Box<dyn FnMut(&[SecretRef]) + Send>;
+
+/// How long a new table waits for the Secrets that it names first: a rule would refuse that need not. The very first table
+/// waits longer, while other replicas serve.
+const SECRETS_PATIENCE: Duration = Duration::from_secs(1);
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+
 pub(super) struct TableTask {
     pub(super) class: String,
     pub(super) ownership: Ownership,
     pub(super) stores: Stores,
     pub(super) changes: Arc<Changes>,
     pub(super) publisher: Publisher,
+    watch_secrets: AssignSecrets,
     pub(super) health: Arc<Health>,
     pub(super) in_service: watch::Sender<Option<InService>>,
     debounce: Debounce,
@@ -50,24 +60,35 @@ pub(super) struct TableTask {
     /// The newest compile panicked: its changes are not in the table.
     failed: bool,
     compiling: Option<JoinHandle<(Compiled, u64)>>,
+    /// Compiled, and not in service before its Secrets have been read; until when.
+    held: Option<(Compiled, u64, Instant)>,
 }
 
 // === impl TableTask ===
 
 impl TableTask {
-    pub(super) fn new(config: &Config, stores: Stores, changes: Arc<Changes>, publisher: Publisher, health: Arc<Health>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        stores: Stores,
+        changes: Arc<Changes>,
+        publisher: Publisher,
+        watch_secrets: AssignSecrets,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
             class: config.class.clone(),
             ownership: config.ownership.clone(),
             stores,
             changes,
             publisher,
+            watch_secrets,
             health,
             in_service: watch::channel(None).0,
             debounce: Debounce::default(),
             taken: 0,
             failed: false,
             compiling: None,
+            held: None,
         }
     }
 
@@ -85,6 +106,7 @@ impl TableTask {
                 done = finished(&mut self.compiling) => self.finish(done),
                 pending = self.changes.next() => self.note(&pending),
                 () = at(due) => self.start(),
+                () = at(self.held.as_ref().map(|(.., until)| *until)) => self.release(),
             }
         }
     }
@@ -114,7 +136,7 @@ impl TableTask {
 
     /// Where nothing waits, what has changed since was no part of the table: the table in service holds that version too.
     fn note_loaded(&self) {
-        let idle = self.debounce.due().is_none() && self.compiling.is_none();
+        let idle = self.debounce.due().is_none() && self.compiling.is_none() && self.held.is_none();
         if idle && !self.failed {
             self.in_service.send_modify(|it| it.iter_mut().for_each(|it| it.loaded = it.loaded.max(self.taken)));
         }
@@ -134,11 +156,29 @@ impl TableTask {
         self.failed = done.is_err();
         count(&self.health.counters.compiled);
         match done {
-            Ok((compiled, seen)) => self.publish(compiled, seen),
+            Ok((compiled, seen)) => self.take(compiled, seen),
             Err(error) => {
                 count(&self.health.counters.compile_panics);
                 tracing::error!(%error, "compile panicked: the table in service stays as it is");
             }
+        }
+    }
+
+    fn take(&mut self, compiled: Compiled, seen: u64) {
+        (self.watch_secrets)(&compiled.secrets);
+        let patience = if self.publisher.serving() { SECRETS_PATIENCE } else { FIRST_PATIENCE };
+        let until = self.held.take().map_or_else(|| Instant::now() + patience, |(.., until)| until);
+        match self.stores.secrets.know(&compiled.secrets) {
+            true => self.publish(compiled, seen),
+            false => self.held = Some((compiled, seen, until)),
+        }
+    }
+
+    /// Its Secrets have had their time.
+    fn release(&mut self) {
+        if let Some((compiled, seen, _)) = self.held.take() {
+            self.stores.secrets.give_up(&compiled.secrets);
+            self.publish(compiled, seen);
         }
     }
 
@@ -164,7 +204,13 @@ fn inputs(class: String, ownership: Ownership, stores: &Stores) -> Inputs {
     let endpoint = |raw: &Arc<RawEndpoint>| EndpointObject::from_parts(&raw.metadata, &raw.data);
     let endpoints = stores.endpoints.state().iter().map(endpoint).collect();
     let services = stores.services.state().iter().map(|service| ServiceObject::from(&**service)).collect();
-    Inputs { class, endpoints, services, ownership }
+    Inputs { class, endpoints, services, secrets: Secrets::watched(stores.secrets.all()), ownership }
+}
+
+impl fmt::Debug for TableTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableTask").field("class", &self.class).field("taken", &self.taken).finish_non_exhaustive()
+    }
 }
 
 /// The end of the compile that runs; never, when none does.

@@ -10,6 +10,7 @@ use super::{
     changes::Changes,
     health::{Health, count},
     raw::RawEndpoint,
+    secrets::SecretStates,
     sink::{Endpoints, Services, Slices},
     slices::SliceIndex,
 };
@@ -49,6 +50,7 @@ pub(super) struct Stores {
     pub(super) slices: Store<EndpointSlice>,
     /// The same.
     pub(super) by_service: Arc<SliceIndex>,
+    pub(super) secrets: Arc<SecretStates>,
     /// The highest resourceVersion of any ProtectedEndpoint that is in, or has left, `endpoints`. 0 where versions are no
     /// numbers. Read it *before* the store: then the store holds at least that.
     pub(super) seen: Arc<AtomicU64>,
@@ -87,7 +89,7 @@ impl Watches {
         let by_service = Arc::<SliceIndex>::default();
         let slices = Slices { store: Writer::default(), by_service: Arc::clone(&by_service), changes: changes() };
         let (e, s, l) = (endpoints.store.as_reader(), services.store.as_reader(), slices.store.as_reader());
-        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, by_service, seen })
+        (Self { endpoints, services, slices }, Stores { endpoints: e, services: s, slices: l, by_service, secrets: Arc::default(), seen })
     }
 
     /// Runs the three watches, for ever.

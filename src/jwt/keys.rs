@@ -173,6 +173,13 @@ impl fmt::Display for SkippedKey {
     }
 }
 
+/// Equal sets verify the same tokens.
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
 // === impl Keys ===
 
 impl Default for Keys {

@@ -16,7 +16,7 @@ use crate::{
     authz::Lack,
     jwks::Keys,
     jwt::{Examination, ProviderId},
-    routing::{Access, BackendId, Route, TokenPolicy},
+    routing::{Access, BackendId, KeySource, Route, TokenPolicy},
 };
 use http::{HeaderMap, Method, StatusCode, Uri, request::Parts};
 use std::{net::SocketAddr, sync::Arc};
@@ -87,7 +87,7 @@ pub async fn explain(gateway: &Arc<Gateway>, peer: SocketAddr, parts: Parts) -> 
         path: record.path.clone(),
         token,
         lack: lack.flatten(),
-        keys_wanted: policy.filter(|_| wanted).map(|policy| policy.provider.clone()),
+        keys_wanted: policy.filter(|_| wanted).and_then(|policy| policy.keys.provider().cloned()),
         route,
         steps,
         verdict,
@@ -119,8 +119,13 @@ fn policy(route: &Route) -> Option<&TokenPolicy> {
 
 /// With the keys and the time that the decision was made with: both stand still here.
 fn examine(gateway: &Gateway, policy: &TokenPolicy, token: &str) -> Option<(Examination, Option<Lack>)> {
-    let provider = gateway.live.keys.find(&policy.provider)?;
-    let Keys::Known(keys) = provider.at(Instant::now(), policy.max_staleness) else { return None };
+    let keys = match &policy.keys {
+        KeySource::Secret(key) => Arc::clone(key),
+        KeySource::Published { provider, max_staleness } => match gateway.live.keys.find(provider)?.at(Instant::now(), *max_staleness) {
+            Keys::Known(keys) => keys,
+            Keys::Unavailable => return None,
+        },
+    };
     let now = gateway.clock.now();
     let claims = policy.checks.verify(token, &keys, now).ok();
     Some((policy.checks.examine(token, &keys, now), claims.and_then(|claims| policy.requirement.lack(&claims))))

@@ -21,7 +21,7 @@ use crate::{
     authz::Permit,
     jwks::Keys,
     jwt::{Claims, KeySet, TokenError},
-    routing::{Access, CanonicalPath, Found, Route, Serve, TokenPolicy},
+    routing::{Access, CanonicalPath, Found, KeySource, Route, Serve, TokenPolicy},
     telemetry,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
@@ -238,12 +238,16 @@ async fn authorise<'a>(
 
 /// Once more with fresh keys when everything but the key is right: the issuer may have rotated (J48).
 async fn verify(worker: &Worker, namespace: &str, policy: &TokenPolicy, token: &str) -> Result<Arc<Claims>, Rejection> {
-    let provider = worker.gateway.live.keys.find(&policy.provider).ok_or(Rejection::KeysUnavailable)?;
-    let keys = || match provider.at(Instant::now(), policy.max_staleness) {
+    let verify = |keys: &KeySet| worker.gateway.tokens.verify(namespace, token, &policy.checks, keys, worker.gateway.clock.now());
+    let (provider, max_staleness) = match &policy.keys {
+        KeySource::Published { provider, max_staleness } => (provider, *max_staleness),
+        KeySource::Secret(key) => return verify(key).map_err(Rejection::InvalidToken),
+    };
+    let provider = worker.gateway.live.keys.find(provider).ok_or(Rejection::KeysUnavailable)?;
+    let keys = || match provider.at(Instant::now(), max_staleness) {
         Keys::Known(keys) => Ok(keys),
         Keys::Unavailable => Err(Rejection::KeysUnavailable),
     };
-    let verify = |keys: &KeySet| worker.gateway.tokens.verify(namespace, token, &policy.checks, keys, worker.gateway.clock.now());
     let known = keys()?;
     let verified = match verify(&known) {
         Err(TokenError::UnknownKey) if provider.refresh_for_unknown_key(&known).await => verify(&*keys()?),

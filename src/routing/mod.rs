@@ -16,8 +16,8 @@ pub use self::{
     host::{Host, HostError, HostPattern},
     path::{CanonicalPath, PathError},
     route::{
-        Access, ClaimHeader, Credentials, CrossOrigin, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve, TokenPolicy,
-        Upstream, folded,
+        Access, ClaimHeader, Credentials, CrossOrigin, KeySource, ManagedHeaders, PathKind, Plan, Refusal, Rewrite, Route, RuleId, Serve,
+        TokenPolicy, Upstream, folded,
     },
     spot::Spot,
     table::{Found, HostTable, Line, Lost, Snapshot, SnapshotBuilder, Standing},

@@ -2,7 +2,7 @@
 
 use crate::{
     authz::{Public, Requirement},
-    jwt::{Checks, ClaimName, ProviderId},
+    jwt::{Checks, ClaimName, KeySet, ProviderId},
 };
 use http::{HeaderName, Method};
 use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc, time::Duration};
@@ -45,6 +45,8 @@ pub enum Refusal {
     InvalidBackend,
     /// The stored object cannot be read or contradicts itself.
     InvalidSpec,
+    /// A Secret that the rule needs is not there, may not be read, or does not hold what it should.
+    InvalidSecret,
     /// Its namespace has as many issuers as it may.
     TooManyIssuers,
     /// The stored object has a field or enum value that this version does not know.
@@ -72,12 +74,23 @@ pub enum Access {
 /// Which token passes, and what of it the backend is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenPolicy {
-    pub provider: ProviderId,
+    pub keys: KeySource,
     pub checks: Arc<Checks>,
-    /// How long the last good keys serve while refreshes fail.
-    pub max_staleness: Duration,
     pub requirement: Requirement,
     pub claim_headers: Vec<ClaimHeader>,
+}
+
+/// What verifies a token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeySource {
+    /// The keys that an issuer publishes, as they are at the time of the request.
+    Published {
+        provider: ProviderId,
+        /// How long the last good keys serve while refreshes fail.
+        max_staleness: Duration,
+    },
+    /// The key of HS256. It is a part of the table: a new value of its Secret makes a new table.
+    Secret(Arc<KeySet>),
 }
 
 /// One claim passed on as a header.
@@ -161,6 +174,7 @@ impl Refusal {
         match self {
             Self::InvalidAuth => "invalid_auth",
             Self::InvalidBackend => "invalid_backend",
+            Self::InvalidSecret => "invalid_secret",
             Self::InvalidSpec => "invalid_spec",
             Self::TooManyIssuers => "too_many_issuers",
             Self::UnsupportedField => "unsupported_field",
@@ -177,6 +191,28 @@ impl Plan {
         match self {
             Self::Refuse(refusal) => Err(*refusal),
             Self::Serve(serve) => Ok(serve),
+        }
+    }
+}
+
+// === impl KeySource ===
+
+impl KeySource {
+    /// Who publishes the keys, if anybody does.
+    pub fn provider(&self) -> Option<&ProviderId> {
+        match self {
+            Self::Published { provider, .. } => Some(provider),
+            Self::Secret(_) => None,
+        }
+    }
+}
+
+/// Where the keys come from, without the keys.
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published { provider, .. } => provider.fmt(f),
+            Self::Secret(_) => f.write_str("Secret"),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     objects::{Objects, Severity},
     schema::Schema,
 };
+use crate::secret::SecretBytes;
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
@@ -20,8 +21,8 @@ pub(super) struct Files(BTreeMap<OsString, Arc<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// As last read, good or bad: what has not changed is not parsed again. `None`: it could not be read at all.
-    content: Option<Vec<u8>>,
+    /// As last read, good or bad, perhaps with Secrets in it: what has not changed is not parsed again. `None`: it could not be read at all.
+    content: Option<SecretBytes>,
     /// Of the last content that could be parsed; `None` until one could.
     objects: Option<Arc<Objects>>,
     /// What is wrong with the file as it is now.
@@ -73,15 +74,15 @@ impl Files {
 
 impl Known {
     fn next(before: Option<&Arc<Self>>, name: &OsStr, dir: &Path, schema: &Schema) -> Arc<Self> {
-        match (documents::read(&dir.join(name)), before) {
+        match (documents::read(&dir.join(name)).map(SecretBytes::from), before) {
             (Ok(content), Some(before)) if before.content.as_ref() == Some(&content) => Arc::clone(before),
             (Ok(content), _) => Self::parse(&name.to_string_lossy(), content, schema).after(before),
             (Err(error), _) => Self { content: None, objects: None, trouble: Some(error.to_string()) }.after(before),
         }
     }
 
-    fn parse(file: &str, content: Vec<u8>, schema: &Schema) -> Self {
-        match parse(file, &content, schema) {
+    fn parse(file: &str, content: SecretBytes, schema: &Schema) -> Self {
+        match parse(file, content.expose(), schema) {
             Ok(objects) => Self { content: Some(content), objects: Some(Arc::new(objects)), trouble: None },
             Err(trouble) => Self { content: Some(content), objects: None, trouble: Some(trouble) },
         }

@@ -12,6 +12,8 @@
 //! A table is made of one version of the directory: files are read once nobody writes any more, and what changed meanwhile is
 //! read again.
 //!
+//! Secrets are read like everything else, `data` and `stringData`.
+//!
 //! There are no claims here: where two namespaces name one host, namespace and name decide. Only a resource that has become
 //! wrong keeps the hosts it had, for its rules to refuse there.
 
@@ -178,7 +180,8 @@ impl Directory {
         let work = spawn_blocking(move || {
             let mut view = View::new(&files);
             view.remember(&held);
-            let inputs = Inputs { class, ownership, endpoints: view.endpoints.clone(), services: view.services.clone() };
+            let (endpoints, services, secrets) = (view.endpoints.clone(), view.services.clone(), view.secrets.clone());
+            let inputs = Inputs { class, ownership, endpoints, services, secrets };
             (compile::compile(&inputs), view)
         });
         match work.await {

@@ -1,7 +1,7 @@
 //! From documents to objects, and what is wrong with them: the same for `serve` and `check`.
 
 use super::schema::{Problem, Schema};
-use crate::compile::{EndpointObject, ServiceObject};
+use crate::compile::{EndpointObject, SecretData, SecretRef, ServiceObject};
 use k8s_openapi::{
     api::{
         core::v1::{Secret, Service},
@@ -20,6 +20,7 @@ pub struct Objects {
     pub endpoints: Vec<Endpoint>,
     pub services: Vec<ServiceObject>,
     pub slices: Vec<EndpointSlice>,
+    pub secrets: Vec<(SecretRef, SecretData)>,
     pub remarks: Vec<Remark>,
 }
 
@@ -79,8 +80,10 @@ impl Objects {
                 let slice = self.typed(&at, document);
                 self.slices.extend(slice);
             }
-            // Looked at, so that a broken one is told before it is needed.
-            ("v1", "Secret") => drop(self.typed::<Secret>(&at, document)),
+            ("v1", "Secret") => {
+                let secret = self.secret(&at, document);
+                self.secrets.extend(secret);
+            }
             ("", _) => self.remark(&at, Severity::Problem, "apiVersion: is required, such as portcullis.dev/v1alpha1".to_owned()),
             (_, "") => self.remark(&at, Severity::Problem, "kind: is required, such as ProtectedEndpoint".to_owned()),
             (_, kind) => self.remark(&at, Severity::Note, format!("kind {kind} is not looked at")),
@@ -97,6 +100,18 @@ impl Objects {
             self.remark(at, Severity::Note, format!("{field}: this field is not known here, and ignored"));
         }
         read.map_err(|error: serde_json::Error| self.remark(at, Severity::Problem, format!("{}: {error}", track.path()))).ok()
+    }
+
+    /// What is wrong with one is told without a word of what is in it.
+    fn secret(&mut self, at: &Document, document: &Value) -> Option<(SecretRef, SecretData)> {
+        match serde_json::from_value::<Secret>(namespaced(document)) {
+            Ok(secret) => Some((SecretRef::from(&secret), SecretData::from(&secret))),
+            Err(_) => {
+                let text = "cannot be read as a Secret: data must hold base64 texts, and stringData texts (quote what looks like a number)";
+                self.remark(at, Severity::Problem, text.to_owned());
+                None
+            }
+        }
     }
 
     fn remark(&mut self, at: &Document, severity: Severity, text: String) {

@@ -355,6 +355,28 @@ async fn a_table_is_made_of_one_version_of_the_directory() {
     }
 }
 
+/// A Secret of the directory is used, a new value of it too; what is wrong with one closes its rule alone.
+#[tokio::test(start_paused = true)]
+async fn secrets_are_read_from_the_same_directory() {
+    let hs256 = ENDPOINT.replace("audience: [", "alg: HS256, secretRef: {name: tenant}, audience: [");
+    let secret = |value: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: tenant}}\nstringData: {{secret: {value}}}\n");
+    let (one, two) = (secret(&"a".repeat(32)), secret(&"b".repeat(32)));
+    let mut served = Served::with(&[("a.yaml", &hs256), ("b.yaml", SERVICE), ("c.yaml", &one)]);
+    served.start().await;
+    let first = served.plan("shop.example.com", "/").unwrap();
+    assert!(matches!(first, Plan::Serve(_)), "{first:?}");
+    served.write("c.yaml", &two);
+    served.until("the new value", |served| served.plan("shop.example.com", "/").is_some_and(|plan| plan != first)).await;
+    assert!(served.serves("shop.example.com", "/"));
+    let refused = Some(Plan::Refuse(Refusal::InvalidSecret));
+    for bad in [secret("short"), two.replace("tenant", "other"), two.replace("stringData", "data")] {
+        served.write("c.yaml", &bad);
+        served.until(&bad, |served| served.plan("shop.example.com", "/") == refused).await;
+        served.write("c.yaml", &one);
+        served.until("healed", |served| served.plan("shop.example.com", "/").as_ref() == Some(&first)).await;
+    }
+}
+
 #[test]
 fn documents_are_read_strictly() {
     let endpoint =

@@ -1,7 +1,7 @@
 //! All files as one: what a cluster would hold had they been applied.
 
 use super::files::Files;
-use crate::compile::{EndpointObject, HostClaim, ObjectRef, SERVICE_NAME, ServiceObject};
+use crate::compile::{EndpointObject, HostClaim, ObjectRef, SERVICE_NAME, Secrets, ServiceObject};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub(super) struct View {
     pub(super) endpoints: Vec<EndpointObject>,
     pub(super) services: Vec<ServiceObject>,
+    pub(super) secrets: Secrets,
     /// By namespace and Service.
     slices: HashMap<(String, String), Vec<EndpointSlice>>,
 }
@@ -17,10 +18,11 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(files: &Files) -> Self {
-        let mut view = Self::default();
+        let mut view = Self { secrets: Secrets::complete(), ..Self::default() };
         for objects in files.objects() {
             view.endpoints.extend(objects.endpoints.iter().map(|endpoint| endpoint.object.clone()));
             view.services.extend_from_slice(&objects.services);
+            objects.secrets.iter().for_each(|(reference, data)| view.secrets.insert(reference.clone(), data.clone()));
             objects.slices.iter().for_each(|slice| view.add_slice(slice));
         }
         view.report_duplicates();

@@ -78,6 +78,26 @@ fn shipped_rules(kind: &str) -> Value {
     named(kind, role)["rules"].clone()
 }
 
+/// The ClusterRole of the chart that lets Secrets be read; it is bound nowhere.
+pub async fn create_secrets_role(client: &Client) {
+    let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]);
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "portcullis-secrets"}, "rules": rules,
+    });
+    create(client, None, role, "clusterroles").await;
+}
+
+/// What the condition says to create: a RoleBinding of that role in `default`.
+pub async fn bind_secrets_role(client: &Client) {
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "portcullis-secrets"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "portcullis-secrets"},
+        "subjects": [{"kind": "ServiceAccount", "name": "portcullis", "namespace": NAMESPACE}],
+    });
+    create(client, Some("default"), binding, "rolebindings").await;
+}
+
 async fn bind(client: &Client, namespace: Option<&str>, kind: &str, plural: &str, rules: Value) {
     let group = "rbac.authorization.k8s.io";
     let role = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": "portcullis"}, "rules": rules});

@@ -11,7 +11,7 @@ use kube::{
 use portcullis::{
     clock,
     compile::Ownership,
-    controller::{self, Health, Pod},
+    controller::{self, Health, Pod, Reader},
     demo::Tenant,
     jwks::{Fetch, FetchError, FetchFailure, Refresher},
     jwt::ProviderId,
@@ -64,6 +64,7 @@ impl Gate {
             namespace: NAMESPACE.to_owned(),
             pod,
             service: Some((NAMESPACE.to_owned(), "portcullis".to_owned())),
+            reader: Reader { role: "portcullis-secrets".to_owned(), account: Some((NAMESPACE.to_owned(), "portcullis".to_owned())) },
             clock: clock::unix_now,
         };
         let issuers = Issuers::new();

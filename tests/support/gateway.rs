@@ -1,9 +1,10 @@
 //! The real data plane on a port of its own, fed with the documents a user would write.
 
 use super::client::{Answer, Client};
+use k8s_openapi::api::core::v1::Secret;
 use portcullis::{
     clock,
-    compile::{Compiled, EndpointObject, Inputs, Ownership, ServiceObject, compile},
+    compile::{Compiled, EndpointObject, Inputs, Ownership, SecretData, SecretRef, Secrets, ServiceObject, compile},
     demo::{Api, Echo, Tenant},
     jwks::{ConnectTo, Connector, Fetcher, KeyRing, PrivateIssuers, Refresher},
     jwt::{KeySet, Provider, ProviderId, TokenCache},
@@ -237,9 +238,10 @@ fn assign_keys(setup: &Setup, live: &Arc<Live>) -> portcullis::publish::AssignKe
     Box::new(move |providers| refresher.assign(&live.keys, providers))
 }
 
-/// Documents that are no ProtectedEndpoint are Services.
+/// Documents that are neither ProtectedEndpoints nor Secrets are Services.
 pub fn inputs(manifests: &str) -> Inputs {
     let documents: Vec<Value> = serde_yaml::from_multiple(manifests).unwrap();
+    let (secrets, documents): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document["kind"] == "Secret");
     let (endpoints, services): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document["kind"] == "ProtectedEndpoint");
     let metadata = |document: &Value| {
         let mut metadata = document["metadata"].clone();
@@ -247,6 +249,13 @@ pub fn inputs(manifests: &str) -> Inputs {
         metadata
     };
     let endpoint = |d: &Value| EndpointObject::from_parts(&serde_json::from_value(metadata(d)).unwrap(), d);
+    let mut known = Secrets::complete();
+    for document in &secrets {
+        let mut document = document.clone();
+        document["metadata"] = metadata(&document);
+        let secret: Secret = serde_json::from_value(document).unwrap();
+        known.insert(SecretRef::from(&secret), SecretData::from(&secret));
+    }
     let service = |d: &Value| {
         let mut d = d.clone();
         d["metadata"] = metadata(&d);
@@ -256,6 +265,7 @@ pub fn inputs(manifests: &str) -> Inputs {
         class: "portcullis".to_owned(),
         endpoints: endpoints.iter().map(endpoint).collect(),
         services: services.iter().map(service).collect(),
+        secrets: known,
         ownership: Ownership::default(),
     }
 }

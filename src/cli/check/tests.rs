@@ -68,8 +68,32 @@ fn a_problem_names_file_object_field_and_what_would_be_right() {
     let (good, text) = check(&[&text]);
     assert!(!good);
     let line = "problem: 0.yaml: ProtectedEndpoint shop/messages: spec.auth0.alg: must be RS256, RS384, RS512, PS256, PS384, PS512, ES256, \
-                ES384 or EdDSA; for RSA256 write RS256\n";
+                ES384, EdDSA or HS256; for RSA256 write RS256\n";
     assert_eq!(text, format!("{line}1 ProtectedEndpoint(s) checked, 1 problem(s)\n"));
+}
+
+/// What the files leave to the cluster is not wrong; what they say is.
+#[test]
+fn secrets_in_the_files_count_and_their_absence_does_not() {
+    let endpoint = ENDPOINT.replace("audience: [", "alg: HS256, secretRef: {name: tenant}, audience: [");
+    let secret = |metadata: &str, data: &str| format!("\napiVersion: v1\nkind: Secret\nmetadata: {metadata}\n{data}\n");
+    let (shop, good) = ("{name: tenant, namespace: shop}", format!("stringData: {{secret: {}}}", "hunter22".repeat(4)));
+    let cases = [
+        ("none", String::new(), true, "note: ", "SecretNotFound"),
+        ("one of another namespace", secret("{name: tenant}", &good), true, "note: ", "SecretNotFound"),
+        ("the right one", secret(shop, &good), true, "ok: ", "Accepted"),
+        ("another one", secret("{name: other, namespace: shop}", &good), false, "problem: ", "there is no Secret shop/tenant"),
+        ("without the key", secret(shop, "stringData: {other: hunter2}"), false, "problem: ", "has no key \"secret\""),
+        ("too short", secret(shop, "stringData: {secret: hunter2}"), false, "problem: ", "must have at least 32 bytes"),
+        ("no base64", secret(shop, "data: {secret: hunter2!}"), false, "problem: ", "cannot be read as a Secret"),
+        ("no text", secret(shop, "stringData: {secret: 48151623}"), false, "problem: ", "quote what looks like a number"),
+    ];
+    for (name, secret, want, severity, says) in cases {
+        let (good, text) = check(&[&endpoint, SERVICE, &secret]);
+        assert_eq!(good, want, "{name}: {text}");
+        assert!(text.lines().any(|line| line.starts_with(severity) && line.contains(says)), "{name}: {text}");
+        assert!(!text.contains("hunter2") && !text.contains("48151623"), "J53 {name}: {text}");
+    }
 }
 
 #[test]

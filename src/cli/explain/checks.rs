@@ -112,7 +112,7 @@ impl Teller<'_> {
             Rejection::CrossOrigin => {
                 Row::failed("origin", "with a cookie: Sec-Fetch-Site same-origin or none, or an Origin that is this host")
             }
-            Rejection::KeysUnavailable => Row::failed("keys", self.policy.map(|policy| policy.provider.to_string()).unwrap_or_default()),
+            Rejection::KeysUnavailable => Row::failed("keys", self.policy.map(|policy| policy.keys.to_string()).unwrap_or_default()),
             Rejection::Denied(denied) => self.lack(denied.reason),
             Rejection::ClaimTooLong => Row::failed("claim headers", "claims of at most 8 KiB"),
             Rejection::NoEndpoint => Row::failed("endpoints", "a ready endpoint of the backend"),
@@ -183,7 +183,7 @@ impl Teller<'_> {
 
     fn token(&self) -> Vec<Row> {
         let (Some(policy), Some(Examination { passed, failed })) = (self.policy, &self.explanation.token) else { return vec![] };
-        let keys = Row::passed("keys", policy.provider.to_string());
+        let keys = Row::passed("keys", policy.keys.to_string());
         let passed = passed.iter().map(|check| Row::passed(check.as_str(), asked(*check, &policy.checks)));
         let failed = failed.as_ref().map(|failed| Row {
             member: failed.member.map(str::to_owned),

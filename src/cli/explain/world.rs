@@ -3,7 +3,7 @@
 use super::{Usage, assume};
 use crate::{
     args::Explain,
-    compile::{Compiled, EndpointObject, Inputs, Loopback, ObjectRef, Ownership, SERVICE_NAME, ServiceObject, compile, endpoints},
+    compile::{Compiled, EndpointObject, Inputs, Loopback, ObjectRef, Ownership, SERVICE_NAME, Secrets, ServiceObject, compile, endpoints},
     controller::Listed,
     live::Live,
     publish::Publisher,
@@ -30,6 +30,7 @@ struct World {
     endpoints: Vec<(EndpointObject, Option<Origin>)>,
     services: Vec<ServiceObject>,
     slices: Vec<EndpointSlice>,
+    secrets: Secrets,
     loopback: Loopback,
     notes: Vec<String>,
 }
@@ -59,7 +60,8 @@ impl World {
     /// # Errors
     /// A file cannot be read, or is no YAML: nobody knows what it would serve.
     fn of_files(files: &[PathBuf]) -> Result<Self, Usage> {
-        let mut world = Self { endpoints: vec![], services: vec![], slices: vec![], loopback: Loopback::Allow, notes: vec![] };
+        let (endpoints, services, slices, notes) = (vec![], vec![], vec![], vec![]);
+        let mut world = Self { endpoints, services, slices, secrets: Secrets::complete(), loopback: Loopback::Allow, notes };
         for file in files.iter().map(|file| manifests(file)).collect::<Result<Vec<_>, _>>()?.concat() {
             let content = documents::read(&file).and_then(|content| Ok((documents::parse(&content)?, lines(&content))));
             let (documents, lines) = content.map_err(|error| Usage::new(&format!("{}: {error}", file.display())))?;
@@ -70,7 +72,9 @@ impl World {
 
     fn of_cluster(listed: Listed) -> Self {
         let endpoints = listed.endpoints.into_iter().map(|object| (object, None)).collect();
-        Self { endpoints, services: listed.services, slices: listed.slices, loopback: Loopback::Refuse, notes: vec![] }
+        let (services, slices, loopback, notes) = (listed.services, listed.slices, Loopback::Refuse, vec![]);
+        let secrets = Secrets::unread("explain reads no Secret of a cluster: give it files with that Secret");
+        Self { endpoints, services, slices, secrets, loopback, notes }
     }
 
     /// Every backend that is named and not there becomes one that is there and ready.
@@ -81,7 +85,8 @@ impl World {
 
     fn serve(mut self, class: &str, ownership: Ownership) -> Served {
         let objects: Vec<_> = self.endpoints.iter().enumerate().map(|(index, (object, _))| numbered(index, object)).collect();
-        let inputs = Inputs { class: class.to_owned(), endpoints: objects.clone(), services: self.services.clone(), ownership };
+        let (services, secrets) = (self.services.clone(), std::mem::take(&mut self.secrets));
+        let inputs = Inputs { class: class.to_owned(), endpoints: objects.clone(), services, secrets, ownership };
         let notes = std::mem::take(&mut self.notes);
         let (compiled, live) = (compile(&inputs), Arc::new(Live::default()));
         let outcomes = outcomes(&compiled);
@@ -97,6 +102,7 @@ impl World {
         let origin = |number: usize| Origin { file: file.to_owned(), lines: lines.get(number.wrapping_sub(1)).cloned() };
         self.endpoints.extend(objects.endpoints.into_iter().map(|endpoint| (endpoint.object, Some(origin(endpoint.at.number)))));
         self.services.extend(objects.services);
+        objects.secrets.into_iter().for_each(|(reference, data)| self.secrets.insert(reference, data));
         self.slices.extend(objects.slices);
     }
 

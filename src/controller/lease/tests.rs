@@ -1,5 +1,5 @@
 use super::*;
-use crate::compile::Ownership;
+use crate::{compile::Ownership, controller::Reader};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -50,6 +50,7 @@ impl Server {
             namespace: "portcullis".to_owned(),
             pod: None,
             service: None,
+            reader: Reader { role: String::new(), account: None },
             clock: || Duration::from_secs(1_000),
         };
         let leading = Leading::default();

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     compile::Verdict,
     jwks::FetchError,
-    jwt::{KeySet, ProviderId, SkippedKey},
+    jwt::{KeySet, SkippedKey},
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ fn outcome(accepted: Reason, resolved: Reason) -> Outcome {
             verdict(Condition::ResolvedRefs, resolved, resolved == Reason::ResolvedRefs),
         ],
         hosts: vec!["a.example.com".to_owned(), "b.example.com".to_owned()],
-        provider: None::<ProviderId>,
+        keys: Keys::NotNeeded,
         max_staleness: Duration::from_secs(86_400),
     }
 }

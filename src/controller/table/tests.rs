@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     controller::{
+        secrets::Reader,
         sink::{Endpoints, Services, Slices},
         watch::Stores,
     },
@@ -36,11 +37,12 @@ impl Cluster {
         let services = Services { store: Writer::default(), changes: changes(), own: None };
         let slices = Slices { store: Writer::default(), by_service: Arc::clone(&by_service), changes: changes() };
         let (e, s, l) = (endpoints.store.as_reader(), services.store.as_reader(), slices.store.as_reader());
-        let stores = Stores { endpoints: e, services: s, slices: l, by_service, seen };
+        let stores = Stores { endpoints: e, services: s, slices: l, by_service, secrets: Arc::default(), seen };
+        let (namespace, reader) = (String::new(), Reader { role: String::new(), account: None });
         let config =
-            Config { class, ownership: Ownership::default(), namespace: String::new(), pod: None, service: None, clock: || Duration::ZERO };
+            Config { class, ownership: Ownership::default(), namespace, pod: None, service: None, reader, clock: || Duration::ZERO };
         let publisher = Publisher::new(Arc::new(Live::default()), Box::new(|_| ()));
-        let task = TableTask::new(&config, stores, changes(), publisher, Arc::default());
+        let task = TableTask::new(&config, stores, changes(), publisher, Box::new(|_| ()), Arc::default());
         let in_service = task.in_service();
         tokio::spawn(task.run());
         Self { endpoints, services, slices, in_service }
