@@ -15,6 +15,8 @@ mod origin;
 
 #[path = "wire/answers.rs"]
 mod answers;
+#[path = "wire/backends.rs"]
+mod backends;
 #[path = "wire/bodies.rs"]
 mod bodies;
 #[path = "wire/framing.rs"]

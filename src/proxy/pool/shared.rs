@@ -24,7 +24,7 @@ pub(super) struct Shared {
     bound: Arc<Bound>,
     born: Instant,
     /// When the last answer came.
-    heard: Mutex<Instant>,
+    heard: Mutex<Option<Instant>>,
     /// Since when it has no request.
     unused: Mutex<Instant>,
     patience: Patience,
@@ -50,7 +50,7 @@ impl Shared {
             streams: AtomicUsize::new(0),
             bound,
             born: now,
-            heard: Mutex::new(now),
+            heard: Mutex::default(),
             unused: Mutex::new(now),
             patience,
             _open: open,
@@ -73,14 +73,14 @@ impl Shared {
 
     /// An answer's head came.
     pub(super) fn answered(&self) {
-        *lock(&self.heard) = Instant::now();
+        *lock(&self.heard) = Some(Instant::now());
         if !self.bound.is_known.swap(true, Relaxed) {
             self.bound.answered.notify_one();
         }
     }
 
     pub(super) fn heard_since(&self, since: Instant) -> bool {
-        *lock(&self.heard) > since
+        lock(&self.heard).is_some_and(|heard| heard > since)
     }
 
     /// A backend that takes no request at all is asked with one: it may say another number later.
