@@ -31,6 +31,8 @@ mod remembered;
 mod routes;
 #[path = "wire/secrets.rs"]
 mod secrets;
+#[path = "wire/standing.rs"]
+mod standing;
 #[path = "wire/stop.rs"]
 mod stop;
 #[path = "wire/tokens.rs"]

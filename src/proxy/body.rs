@@ -1,6 +1,6 @@
 //! What goes back to the client: nothing, a short text, or the upstream's body as it comes.
 
-use super::{headers, pool::Lease, record::Record};
+use super::{Rejection, headers, pool::Lease, record::Record, standing::Standing};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -32,10 +32,19 @@ pub(super) struct UpstreamBody {
     lease: Option<Lease>,
     /// Those of a gRPC call cross: they tell how it ended.
     keeps_trailers: bool,
-    /// When the token that it was allowed by expires.
-    until: Option<Instant>,
+    term: Option<Box<Term>>,
     /// Set once the body is waited for.
     alarm: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long an answer may go on.
+#[derive(Debug)]
+struct Term {
+    /// When the token that it was allowed by expires.
+    until: Option<Instant>,
+    standing: Box<Standing>,
+    /// When to look at it again.
+    look: Instant,
 }
 
 /// Why an answer is not whole. The client's connection then breaks off, too.
@@ -45,6 +54,8 @@ pub(super) enum Broken {
     Upstream(#[from] hyper::Error),
     #[error("the token has expired")]
     TokenExpired,
+    #[error("the same request would be refused now: {0:?}")]
+    Withdrawn(Rejection),
 }
 
 // === impl AnswerBody ===
@@ -55,15 +66,17 @@ impl AnswerBody {
     }
 
     pub(super) fn upstream(incoming: Incoming, lease: Lease, keeps_trailers: bool) -> Self {
-        let mut body = UpstreamBody { incoming, lease: Some(lease), keeps_trailers, until: None, alarm: None };
+        let mut body = UpstreamBody { incoming, lease: Some(lease), keeps_trailers, term: None, alarm: None };
         body.give_back_if_ended();
         Self::Upstream(Box::new(body))
     }
 
-    /// Cuts what is still under way at `until` (J99).
-    pub(super) fn ending(mut self, until: Option<Instant>) -> Self {
-        if let Self::Upstream(body) = &mut self {
-            body.until = until;
+    /// Cuts what is still under way at `until` (J99), or soon after `standing` is lost (J100).
+    pub(super) fn ending(mut self, until: Option<Instant>, standing: Box<Standing>) -> Self {
+        if let Self::Upstream(body) = &mut self
+            && !body.incoming.is_end_stream()
+        {
+            body.term = Some(Box::new(Term { until, look: Instant::now() + standing.pause(), standing }));
         }
         self
     }
@@ -85,24 +98,28 @@ impl UpstreamBody {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.until.is_some_and(|until| until <= Instant::now()) {
+        if let Some(broken) = self.term.as_mut().and_then(|term| term.over(Instant::now())) {
             drop(self.lease.take());
-            return Poll::Ready(Some(Err(Broken::TokenExpired)));
+            return Poll::Ready(Some(Err(broken)));
         }
         match self.poll_incoming(cx) {
             Poll::Ready(polled) => Poll::Ready(polled.map(|frame| frame.map_err(Broken::from))),
-            Poll::Pending => self.poll_alarm(cx).map(|()| Some(Err(Broken::TokenExpired))),
+            Poll::Pending => self.poll_alarm(cx).map(|broken| Some(Err(broken))),
         }
     }
 
     /// Most bodies are never waited for, and so need no timer.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(until) = self.until else { return Poll::Pending };
-        let rung = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until))).as_mut().poll(cx);
-        if rung.is_ready() {
-            drop(self.lease.take());
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
+        let Some(term) = &mut self.term else { return Poll::Pending };
+        loop {
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(term.next())));
+            ready!(alarm.as_mut().poll(cx));
+            if let Some(broken) = term.over(Instant::now()) {
+                drop(self.lease.take());
+                return Poll::Ready(broken);
+            }
+            alarm.as_mut().reset(term.next());
         }
-        rung
     }
 
     /// Trailers are dropped, but a gRPC call's: a gateway cannot know which of them are safe to merge (RFC 9110 §6.5.1).
@@ -123,6 +140,26 @@ impl UpstreamBody {
             Some(Err(_)) => drop(self.lease.take()),
         }
         Poll::Ready(polled)
+    }
+}
+
+// === impl Term ===
+
+impl Term {
+    /// Why the answer ends now, if it does.
+    fn over(&mut self, now: Instant) -> Option<Broken> {
+        if self.until.is_some_and(|until| until <= now) {
+            return Some(Broken::TokenExpired);
+        }
+        if now < self.look {
+            return None;
+        }
+        self.look = now + self.standing.pause();
+        self.standing.holds().err().map(Broken::Withdrawn)
+    }
+
+    fn next(&self) -> Instant {
+        self.until.map_or(self.look, |until| until.min(self.look))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One request, from its head to its answer's head. The order is the policy; the reason for each place stands beside it.
 
 use super::{
-    Rejection,
+    Gateway, Rejection,
     activity::Activity,
     body::{AnswerBody, ResponseBody},
     credentials::{self, Presented},
@@ -12,6 +12,7 @@ use super::{
     onward::{Asked, authority, upstream_request, upstream_uri},
     record::Record,
     reject::Context,
+    standing::Standing,
     target::Target,
     trail::{Step, Trail},
     upload::Upload,
@@ -45,6 +46,7 @@ pub(super) struct Passage {
     pub(super) request: Request<Upload>,
     /// When the answer has to end.
     until: Option<Instant>,
+    standing: Box<Standing>,
 }
 
 /// Answers every request, whatever comes.
@@ -96,20 +98,20 @@ async fn serve(
     body: Upload,
     record: &mut Record,
 ) -> Result<Response<AnswerBody>, Rejection> {
-    let Passage { route, permit, request, until } = match decide(worker, peer, parts, body, record).await? {
+    let Passage { route, permit, request, until, standing } = match decide(worker, peer, parts, body, record).await? {
         Decision::Answer(response, label) => {
             record.served(response.status(), label);
             return Ok(response);
         }
         Decision::Forward(passage) => passage,
     };
-    // 6. Forward, with the permit, and for as long as the token lasts.
+    // 6. Forward, with the permit, and for as long as the token lasts and would be taken again.
     let upstream = &route.plan.sound().map_err(Rejection::Refused)?.upstream;
     let wait = request.body().wait();
     let response = forward(worker, permit, request, upstream, &mut record.upstream).await;
     let response = response.map_err(|rejection| wait.explain(rejection))?;
     record.served(response.status(), "forwarded");
-    Ok(response.map(|body| body.ending(until)))
+    Ok(response.map(|body| body.ending(until, standing)))
 }
 
 /// Everything that is decided before a backend hears of the request; `explain` asks the same.
@@ -126,7 +128,7 @@ pub(super) async fn decide(
     record.path = telemetry::cut(target.path.as_sent(), telemetry::MAX_PATH).to_owned();
     record.trail.pass(Step::Target);
     // 2. The route. Final: nothing below looks for another.
-    let Some(route) = find(worker, &parts.method, &target)? else {
+    let Some(route) = find(&worker.gateway, &parts.method, &target)? else {
         return Ok(Decision::Answer(health(), "health"));
     };
     record.rule = Some(route.id.clone());
@@ -136,6 +138,7 @@ pub(super) async fn decide(
     let query = credentials::remove_from_query(&serve.credentials, parts.uri.query());
     let (authority, uri) = (authority(&target), upstream_uri(&serve.upstream, &target.path, query.as_deref())?);
     record.trail.pass(Step::Rewrite);
+    let mut standing = Box::new(Standing::new(&worker.gateway, &parts));
     // 3. What only the gateway may say is removed before anything else can look at it, on Public rules too.
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
@@ -153,8 +156,13 @@ pub(super) async fn decide(
         identity::set(&policy.claim_headers, claims, request.headers_mut())?;
         record.trail.pass(Step::Identity);
     }
-    let until = identity.filter(|_| serve.credentials.end_with_token).map(|identity| identity.until(worker.gateway.clock.now()));
-    Ok(Decision::Forward(Passage { route, permit, request, until }))
+    let until = identity.and_then(|identity| {
+        let now = worker.gateway.clock.now();
+        let until = serve.credentials.end_with_token.then(|| identity.until(now));
+        standing.verified(identity.token, now);
+        until
+    });
+    Ok(Decision::Forward(Passage { route, permit, request, until, standing }))
 }
 
 /// Who asks, verified.
@@ -172,8 +180,8 @@ impl Identity<'_> {
 }
 
 /// `None`: the health answer, which stands only where no rule matches.
-fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<Arc<Route>>, Rejection> {
-    let table = worker.gateway.live.table.load();
+pub(super) fn find(gateway: &Gateway, method: &Method, target: &Target<'_>) -> Result<Option<Arc<Route>>, Rejection> {
+    let table = gateway.live.table.load();
     let snapshot = table.as_ref().as_ref().ok_or(Rejection::NotReady)?;
     let found = snapshot.find(&target.host, &target.path, method);
     if target.path.has_escaped_slashes() && !keeps_escaped_slashes(&found) {
@@ -188,7 +196,7 @@ fn find(worker: &Worker, method: &Method, target: &Target<'_>) -> Result<Option<
         Found::Route(route) => Ok(Some(Arc::clone(route))),
         Found::MethodNotAllowed(allow) => Err(Rejection::MethodNotAllowed(allow.clone())),
         Found::Ambiguous(reading) => Err(Rejection::BadRequest(reading)),
-        Found::NoRoute if is_health(worker, method, &target.path) => Ok(None),
+        Found::NoRoute if is_health(gateway, method, &target.path) => Ok(None),
         Found::NoRoute => Err(Rejection::NoRoute),
     }
 }
@@ -256,9 +264,9 @@ async fn verify(worker: &Worker, namespace: &str, policy: &TokenPolicy, token: &
     verified.map_err(Rejection::InvalidToken)
 }
 
-fn is_health(worker: &Worker, method: &Method, path: &CanonicalPath<'_>) -> bool {
+fn is_health(gateway: &Gateway, method: &Method, path: &CanonicalPath<'_>) -> bool {
     let readable = matches!(*method, Method::GET | Method::HEAD);
-    readable && worker.gateway.settings.health_path.as_deref() == Some(path.as_str())
+    readable && gateway.settings.health_path.as_deref() == Some(path.as_str())
 }
 
 fn health() -> Response<AnswerBody> {

@@ -31,6 +31,7 @@ mod record;
 mod reject;
 mod serve;
 mod socket;
+mod standing;
 mod target;
 mod trail;
 mod upload;
@@ -107,6 +108,8 @@ pub struct Timeouts {
     /// A body of which no byte comes or goes once the answer has begun, whosever fault it is: long polls and event streams
     /// must live.
     pub body_idle: Duration,
+    /// Between two looks whether an answer under way would be given again (J100): well within the time that a drain takes.
+    pub standing: Duration,
     /// To open a connection to a backend.
     pub connect: Duration,
     /// An upstream connection without a request.
@@ -146,6 +149,7 @@ impl Default for Timeouts {
             body_stall: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             body_idle: Duration::from_secs(3600),
+            standing: Duration::from_secs(10),
             connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(20),
             upstream_life: Duration::from_secs(600),

@@ -76,6 +76,10 @@ impl Record {
         (self.reason, self.blame) = match broken {
             Broken::Upstream(_) => ("broken_answer", Some(Blame::Upstream.as_str())),
             Broken::TokenExpired => ("token_expired", Some(Blame::Client.as_str())),
+            Broken::Withdrawn(rejection) => {
+                self.message = Some(rejection.message());
+                ("withdrawn", Some(rejection.blame().as_str()))
+            }
         };
     }
 

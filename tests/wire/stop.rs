@@ -234,6 +234,7 @@ const SHORT: Timeouts = Timeouts {
     idle: Duration::from_millis(800),
     body_stall: Duration::from_millis(400),
     write_stall: Duration::from_millis(400),
+    standing: Duration::from_secs(10),
     connect: Duration::from_secs(5),
     upstream_idle: Duration::from_secs(20),
     upstream_life: Duration::from_secs(600),

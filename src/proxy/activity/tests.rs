@@ -6,6 +6,7 @@ const LIMITS: Timeouts = Timeouts {
     body_stall: Duration::from_secs(20),
     idle: Duration::from_secs(60),
     write_stall: Duration::from_secs(30),
+    standing: Duration::from_secs(10),
     connect: Duration::from_secs(5),
     upstream_idle: Duration::from_secs(20),
     upstream_life: Duration::from_secs(600),
