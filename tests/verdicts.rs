@@ -18,7 +18,7 @@ mod program;
 mod tokens;
 
 use client::Client;
-use corpus::{Case, Corpus, Endpoint, LIFETIME, ORGANIZATION, Results};
+use corpus::{Case, Corpus, Endpoint, LIFETIME, ORGANIZATION, Results, SECRET};
 use issuer::Issuer;
 use origin::{Conversation, Origin};
 use portcullis::clock;
@@ -98,15 +98,15 @@ async fn answer(mut conversation: Conversation) {
     }
 }
 
-/// The cases that can be sent, each with the id of its request.
+/// The cases that can be sent, each with the id of its request. Bytes that end a line would make another request of it, and no other token.
 fn cases(corpus: &Corpus, round: usize) -> impl Iterator<Item = (String, &Case, Expected)> {
     let sendable = corpus.cases.iter().enumerate().filter(|(_, case)| is_offered(case.endpoint) && !case.token.contains(['\r', '\n']));
     sendable.map(move |(number, case)| (format!("case-{round}-{number}"), case, expected(case)))
 }
 
-/// Bytes that end a line would make another request of it, and no other token.
+/// No resource can ask for HS256 by published keys.
 fn is_offered(endpoint: Endpoint) -> bool {
-    endpoint.algorithm() != "HS256"
+    endpoint != Endpoint::Algorithm("HS256")
 }
 
 fn expected(case: &Case) -> Expected {
@@ -180,10 +180,13 @@ fn host(endpoint: Endpoint) -> String {
 /// One resource for each endpoint that the corpus asks for, the key source of all of them, and the origin behind them.
 fn manifests(corpus: &Corpus, issuer: &Issuer, origin: &Origin) -> String {
     let endpoints: BTreeSet<_> = corpus.cases.iter().map(|case| case.endpoint).filter(|endpoint| is_offered(*endpoint)).collect();
+    let secret = std::str::from_utf8(SECRET).unwrap();
     let mut text = program::service("web", origin.address);
+    write!(text, "---\n{{apiVersion: v1, kind: Secret, metadata: {{name: tenant}}, stringData: {{secret: {secret:?}}}}}\n").unwrap();
     for endpoint in endpoints {
         let more = match endpoint {
-            Endpoint::Algorithm(_) | Endpoint::Secret => String::new(),
+            Endpoint::Algorithm(_) => String::new(),
+            Endpoint::Secret => "secretRef: {name: tenant}".to_owned(),
             Endpoint::AtJwt => "requireAtJwt: true".to_owned(),
             Endpoint::Lifetime => format!("maxTokenLifetime: {LIFETIME}s"),
             Endpoint::Organization => format!("organizations: [{ORGANIZATION}]"),
