@@ -51,7 +51,7 @@ advisories: $(CARGO_DENY) ## asks the RustSec database over the network; require
 	$(CARGO_DENY) check advisories
 
 unit:
-	$(CLUSTER) build etcd kube-apiserver kubectl helm
+	$(CLUSTER) build etcd kube-apiserver kubectl helm h2spec
 	tests/interop/setup
 	cargo test --locked
 

@@ -134,6 +134,9 @@ pub struct Gateway {
     /// Where requests come in [default: 0.0.0.0:8080; demo: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "PORTCULLIS_HTTP")]
     pub http: Option<SocketAddr>,
+    /// Where requests come in as HTTP/2 in clear text, with prior knowledge, from a proxy that speaks it: off unless given
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_H2C")]
+    pub h2c: Option<SocketAddr>,
     /// Where /livez, /readyz and /metrics are [default: 0.0.0.0:9090; demo: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR", env = "PORTCULLIS_ADMIN")]
     pub admin: Option<SocketAddr>,
@@ -144,7 +147,7 @@ pub struct Gateway {
     #[arg(long, value_name = "N", env = "PORTCULLIS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Clients' connections at once; fewer where they could take more than half of the memory limit (at up to 90 KiB each), or
-    /// more than the open files (`ulimit -n`, two each)
+    /// more than the open files (`ulimit -n`, two each). HTTP/2 requests beside a connection's first: a quarter as many
     #[arg(
         long,
         value_name = "N",
@@ -355,6 +358,7 @@ mod tests {
             "portcullis run --connect-to a.example:443:10.0.0.1:8443 --connect-to ::127.0.0.1:8443 --private-issuers a.example,10.0.0.0/8",
             "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
             "portcullis serve config --log text --log-filter debug --drain-delay 5s --drain-timeout 1m",
+            "portcullis run --h2c 127.0.0.1:8082",
             "portcullis run --max-connections 100 --body-idle 10m",
             "portcullis run --cluster-cidrs 10.96.0.0/12,10.244.0.0/16,fd00:10:96::/112",
             "portcullis run --egress-proxy http://user:secret@proxy.example:3128 --no-proxy .corp.example,10.0.0.0/8",

@@ -8,6 +8,8 @@
 mod client;
 #[path = "support/gateway.rs"]
 mod gateway;
+#[path = "support/http2.rs"]
+mod http2;
 #[path = "support/modern.rs"]
 mod modern;
 #[path = "support/origin.rs"]
@@ -23,8 +25,14 @@ mod bodies;
 mod framing;
 #[path = "wire/headers.rs"]
 mod headers;
+#[path = "wire/http2_hostile.rs"]
+mod http2_hostile;
+#[path = "wire/http2_spec.rs"]
+mod http2_spec;
 #[path = "wire/keys.rs"]
 mod keys;
+#[path = "wire/http2.rs"]
+mod over_http2;
 #[path = "wire/remembered.rs"]
 mod remembered;
 #[path = "wire/routes.rs"]

@@ -28,10 +28,10 @@ impl Limits {
         Self { open_files: soft, memory: memory.trim().parse().ok() }
     }
 
-    /// At most `asked`: each connection needs a file for the client and one for its backend, and all together may take half of
-    /// the memory when every one is at its worst.
+    /// At most `asked`: each connection needs a file for the client and one for its backend, and every fourth one a further
+    /// backend's (see `streams`). All together may take half of the memory when every one is at its worst.
     pub(super) fn connections(self, asked: usize) -> usize {
-        let by_files = self.open_files.map_or(asked, |files| files.saturating_sub(OTHER_FILES) / 2);
+        let by_files = self.open_files.map_or(asked, |files| files.saturating_sub(OTHER_FILES) * 4 / 9);
         let by_memory = self.memory.map_or(asked, |memory| memory / 2 / WORST_CONNECTION);
         let affordable = asked.min(by_files).min(by_memory).max(1);
         if affordable < asked {
@@ -43,6 +43,11 @@ impl Limits {
     /// Bytes for remembered tokens: at most `asked`, and a quarter of the memory beside the half for connections.
     pub(super) fn tokens(self, asked: u64) -> u64 {
         self.memory.map_or(asked, |memory| asked.min(memory as u64 / 4))
+    }
+
+    /// Further requests at once on HTTP/2 connections: a quarter as many as connections, and so an eighth of the memory.
+    pub(super) fn streams(connections: usize) -> usize {
+        connections.div_ceil(4)
     }
 }
 
@@ -58,9 +63,9 @@ mod tests {
         let unlimited = files.replace("1024  ", "unlimited");
         #[rustfmt::skip]
         let rows = [
-            ("files", files, "max\n", 10_000, 448),
+            ("files", files, "max\n", 10_000, 398),
             ("memory", unlimited.as_str(), "536870912\n", 10_000, 2912),
-            ("both", files, "536870912\n", 10_000, 448),
+            ("both", files, "536870912\n", 10_000, 398),
             ("what was asked for", files, "536870912\n", 100, 100),
             ("no limit", &unlimited, "max\n", 10_000, 10_000),
             ("not Linux", "", "", 10_000, 10_000),

@@ -7,7 +7,7 @@ use crate::{
     jwks::{Connector, Fetcher, KeyRing, Refresher},
     jwt::TokenCache,
     live::Live,
-    proxy::{Clock, Gateway, Server, Settings, Timeouts, listen},
+    proxy::{Clock, Gateway, Port, Protocol, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
     telemetry::{self, AccessLog, Metrics},
 };
@@ -26,6 +26,7 @@ use tokio::{
 pub(super) struct Plane {
     pub(super) live: Arc<Live>,
     pub(super) ready: watch::Receiver<bool>,
+    address: SocketAddr,
     server: Server,
     access_log: AccessLog,
     draining: watch::Sender<bool>,
@@ -70,7 +71,7 @@ impl Plane {
         table: watch::Receiver<bool>,
         collectors: Vec<Box<dyn Collector>>,
     ) -> Result<Self, Error> {
-        let listeners = listen(args.http.unwrap_or(defaults.http), workers(args))?;
+        let ports = ports(args, defaults)?;
         let live = Arc::new(Live::default());
         let ready = ready(table, Arc::clone(&live));
         let gateway = Arc::new(gateway(args, via(defaults.installation.as_deref())?, &live, collectors)?);
@@ -79,14 +80,16 @@ impl Plane {
         let admin = Admin { metrics: Arc::clone(&gateway.metrics), ready: ready.clone(), draining: draining_rx };
         answer_on(args.admin.unwrap_or(defaults.admin), Arc::new(admin)).await?;
         answer_on(args.inspect, Arc::new(Inspect { live: Arc::clone(&live) })).await?;
-        let server = Server::start(&gateway, listeners, random()?)?;
-        tracing::info!(address = %server.address(), "listening");
+        let server = Server::start(&gateway, ports, random()?)?;
+        server.addresses().iter().for_each(|(protocol, address)| tell(*protocol, *address));
+        let address = server.address_of(Protocol::Http1).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
         let drain = stop::Drain { delay: args.drain_delay, timeout: args.drain_timeout };
-        Ok(Self { live, ready, server, access_log: gateway.access_log.clone(), draining, drain })
+        Ok(Self { live, ready, address, server, access_log: gateway.access_log.clone(), draining, drain })
     }
 
+    /// Of the port that is always there.
     pub(super) fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.address
     }
 
     /// Serves until a signal to stop, or until there is a reason not to go on; either way requests under way are finished.
@@ -190,12 +193,14 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         false => AccessLog::off(),
     };
     metrics.watch(&access_log);
+    let max_connections = limits.connections(args.max_connections as usize);
     let settings = Settings {
         health_path: args.health_path(),
         client_address: args.client_address(),
         via,
         timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
-        max_connections: limits.connections(args.max_connections as usize),
+        max_connections,
+        max_streams: Limits::streams(max_connections),
     };
     let clock = Clock::Running(clock::unix_now);
     Ok(Gateway { live: Arc::clone(live), tokens, settings, metrics: Arc::new(metrics), access_log, clock })
@@ -205,6 +210,19 @@ async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), 
     let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind(address, error))?;
     tokio::spawn(admin::serve(listener, answers));
     Ok(())
+}
+
+fn ports(args: &args::Gateway, defaults: &Defaults) -> Result<Vec<Port>, Error> {
+    let wanted = [(Protocol::Http1, Some(args.http.unwrap_or(defaults.http))), (Protocol::Http2, args.h2c)];
+    let open = |(protocol, address): (_, Option<SocketAddr>)| Some(listen(protocol, address?, workers(args)));
+    Ok(wanted.into_iter().filter_map(open).collect::<Result<_, _>>()?)
+}
+
+fn tell(protocol: Protocol, address: SocketAddr) {
+    match protocol {
+        Protocol::Http1 => tracing::info!(%address, "listening"),
+        Protocol::Http2 => tracing::info!(%address, "listening for HTTP/2 in clear text"),
+    }
 }
 
 fn workers(args: &args::Gateway) -> usize {

@@ -19,8 +19,14 @@ pub(super) struct Activity {
     awaited: AtomicU64,
     /// Bodies that still come.
     uploads: AtomicUsize,
+    /// Requests under way on an HTTP/2 connection.
+    streams: AtomicUsize,
+    /// A request has begun here once.
+    used: AtomicBool,
     /// An answer broke off: the connection must not end as though it were whole.
     broken: AtomicBool,
+    /// More frames came that ask for nothing than a client can want to send.
+    flooded: AtomicBool,
     pub(super) ambiguous: Ambiguous,
 }
 
@@ -48,7 +54,10 @@ impl Activity {
             stalled: zero(),
             awaited: zero(),
             uploads: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            used: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            flooded: AtomicBool::new(false),
             ambiguous: Ambiguous::default(),
         })
     }
@@ -74,6 +83,37 @@ impl Activity {
         let last = self.uploads.fetch_sub(1, Relaxed) == 1;
         if last && self.phase.load(Relaxed) == UPLOAD {
             self.enter(IDLE);
+        }
+    }
+
+    /// One more request on this HTTP/2 connection, which has an activity of its own.
+    pub(super) fn stream_began(&self) {
+        self.used.store(true, Relaxed);
+        self.streams.fetch_add(1, Relaxed);
+        self.follow_frames(self.phase.load(Relaxed) == HEAD);
+    }
+
+    pub(super) fn stream_ended(&self) {
+        self.streams.fetch_sub(1, Relaxed);
+        self.follow_frames(self.phase.load(Relaxed) == HEAD);
+    }
+
+    /// Frames were read, and one that is no data has begun without having ended: a request's head, above all.
+    pub(super) fn follow_frames(&self, within_head: bool) {
+        let phase = match (within_head, self.streams.load(Relaxed)) {
+            (true, _) => HEAD,
+            (false, 0) => IDLE,
+            (false, _) => BUSY,
+        };
+        if self.phase.load(Relaxed) != phase {
+            self.enter(phase);
+        }
+    }
+
+    /// Returns when a request has begun on this HTTP/2 connection, now or before.
+    pub(super) async fn used(&self) {
+        while !self.used.load(Relaxed) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -104,12 +144,28 @@ impl Activity {
         }
     }
 
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
+    }
+
+    pub(super) fn flooded(&self) {
+        self.flooded.store(true, Relaxed);
+    }
+
     pub(super) fn has_broken_off(&self) -> bool {
         self.broken.load(Relaxed)
     }
 
     pub(super) fn answer_broke_off(&self) {
         self.broken.store(true, Relaxed);
+    }
+
+    /// The client is waited for to take what an answer on an HTTP/2 stream holds; `now` it took some.
+    pub(super) fn awaits_taking(&self, waiting: bool, now: bool) {
+        if now {
+            self.stalled.store(0, Relaxed);
+        }
+        self.mark(&self.stalled, waiting);
     }
 
     fn deadline(&self, limits: &Timeouts) -> Instant {
@@ -143,6 +199,11 @@ impl Activity {
         if !blocked {
             self.moved();
         }
+    }
+
+    /// What was written before may be waiting still.
+    pub(super) fn flushed(&self, blocked: bool) {
+        self.mark(&self.stalled, blocked);
     }
 
     /// A byte of a body came or went.

@@ -1,11 +1,20 @@
 //! What goes back to the client: nothing, a short text, or the upstream's body as it comes.
 
-use super::{Rejection, headers, pool::Lease, record::Record, standing::Standing};
+use super::{
+    Rejection,
+    chunk::{Account, Chunk},
+    headers,
+    pool::Lease,
+    record::Record,
+    standing::Standing,
+};
 use bytes::Bytes;
+use http::{Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -13,8 +22,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// An answer's body. The record it carries is closed when the body is: sent whole, or given up.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
-    pub(super) body: AnswerBody,
-    pub(super) record: Record,
+    body: AnswerBody,
+    record: Record,
+    /// Of an HTTP/2 stream.
+    account: Option<Arc<Account>>,
 }
 
 #[derive(Debug)]
@@ -56,6 +67,27 @@ pub(super) enum Broken {
     TokenExpired,
     #[error("the same request would be refused now: {0:?}")]
     Withdrawn(Rejection),
+}
+
+/// Takes the body of an answer to HEAD away, and leaves its length. The library does so itself in HTTP/1.1.
+pub(super) fn silence(response: &mut Response<ResponseBody>) {
+    let length = response.body().size_hint().exact().filter(|length| *length > 0);
+    if let Some(length) = length {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.body_mut().body = AnswerBody::Empty;
+}
+
+// === impl ResponseBody ===
+
+impl ResponseBody {
+    pub(super) fn new(body: AnswerBody, record: Record) -> Self {
+        Self { body, record, account: None }
+    }
+
+    pub(super) fn accounted(self, account: Option<Arc<Account>>) -> Self {
+        Self { account, ..self }
+    }
 }
 
 // === impl AnswerBody ===
@@ -164,10 +196,13 @@ impl Term {
 }
 
 impl Body for ResponseBody {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, Broken>>> {
+        if let Some(account) = &self.account {
+            ready!(account.poll_room(cx));
+        }
         let polled = match &mut self.body {
             AnswerBody::Empty => Poll::Ready(None),
             AnswerBody::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
@@ -176,7 +211,10 @@ impl Body for ResponseBody {
         if let Poll::Ready(Some(Err(broken))) = &polled {
             self.record.broke_off(broken);
         }
-        polled
+        if let (Poll::Pending, Some(account)) = (&polled, &self.account) {
+            account.awaits_backend();
+        }
+        polled.map(|polled| polled.map(|frame| frame.map(|frame| frame.map_data(|bytes| Chunk::new(bytes, self.account.as_ref())))))
     }
 
     fn is_end_stream(&self) -> bool {

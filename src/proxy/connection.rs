@@ -1,27 +1,67 @@
 //! One client's connection, from its first byte to a gentle end.
 
-use super::{Rejection, activity::Activity, handle::handle, record::Record, serve::Shutdown, socket, watched::Watched, worker::Worker};
+use super::{
+    Rejection, activity::Activity, handle::handle, listen::Protocol, record::Record, serve::Shutdown, socket, watched::Watched,
+    worker::Worker,
+};
 use crate::telemetry::Counted;
+use http::Version;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Who is at the other end, and how the connection came.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+}
+
+/// A client's connection as its protocol sees it.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    fn tcp(&self) -> &TcpStream;
+}
 
 /// A request head over 64 KiB is 431 (P57).
 const MAX_HEAD: usize = 64 * 1024;
 /// A client that acknowledges nothing for so long is gone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl<S: Socket> Socket for &mut S {
+    fn tcp(&self) -> &TcpStream {
+        (**self).tcp()
+    }
+}
+
 impl Worker {
-    pub(super) async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+    pub(super) async fn connection(self: Arc<Self>, protocol: Protocol, socket: TcpStream, address: SocketAddr) {
         // A socket that cannot be set up is gone already.
         let _ = socket::set_up(&socket, CLIENT_TIMEOUT);
         let _open = Counted::new(&self.gateway.metrics.connections);
+        let peer = Peer { address };
+        match protocol {
+            Protocol::Http1 => self.http1(socket, peer).await,
+            Protocol::Http2 => self.http2(socket, peer).await,
+        }
+    }
+
+    async fn http1<S: Socket>(self: Arc<Self>, socket: S, peer: Peer) {
         let activity = Activity::new();
-        let io = TokioIo::new(Watched::new(socket, &activity));
+        let io = TokioIo::new(Watched::http1(socket, &activity));
         let service = service_fn(|request| {
-            let (worker, activity) = (Arc::clone(&self), Arc::clone(&activity));
-            async move { Ok::<_, Infallible>(handle(worker, peer, activity, request).await) }
+            let (worker, activity, peer) = (Arc::clone(&self), Arc::clone(&activity), peer.clone());
+            // Asked here: requests are called in order.
+            let admitted = if activity.ambiguous.next_is() { Err(Rejection::BadRequest("transfer_encoding")) } else { Ok(()) };
+            async move { Ok::<_, Infallible>(handle(worker, peer, activity, admitted, request).await) }
         });
         // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
         let mut builder = http1::Builder::new();
@@ -35,7 +75,7 @@ impl Worker {
                 biased;
                 ended = &mut connection => {
                     let whole = ended.is_ok();
-                    self.ended(ended, peer, &activity);
+                    self.ended(ended, &peer, &activity);
                     if whole {
                         // Done already, unless the client asked for an upgrade: the library leaves such connections to us.
                         let _ = connection.into_parts().io.into_inner().shutdown().await;
@@ -55,9 +95,9 @@ impl Worker {
     }
 
     /// Records what the library refused by itself; any other end is the client's business.
-    fn ended(&self, ended: hyper::Result<()>, peer: SocketAddr, activity: &Arc<Activity>) {
+    fn ended(&self, ended: hyper::Result<()>, peer: &Peer, activity: &Arc<Activity>) {
         let Some(error) = ended.err().filter(hyper::Error::is_parse) else { return };
         let rejection = if error.is_parse_too_large() { Rejection::HeadTooLarge } else { Rejection::BadRequest("head") };
-        Record::refused(&self.gateway, activity, peer.ip(), &rejection);
+        Record::refused(&self.gateway, activity, peer.address.ip(), Version::HTTP_11, &rejection);
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Gateway, Rejection,
     activity::Activity,
+    connection::Peer,
     forward::endpoints,
     handle::{Decision, Passage, accept_lines, decide},
     record::Record,
@@ -10,7 +11,7 @@ use super::{
     serve::Shutdown,
     trail::{Kept, Step, Trail},
     upload::Upload,
-    worker::Worker,
+    worker::{Share, Worker},
 };
 use crate::{
     authz::Lack,
@@ -65,11 +66,11 @@ pub struct Onward {
 /// Decides the request as a worker would, up to the door of the backend.
 pub async fn explain(gateway: &Arc<Gateway>, peer: SocketAddr, parts: Parts) -> Explanation {
     let (_running, shutdown) = watch::channel(Shutdown::Running);
-    let worker = Worker::new(gateway, shutdown, 1, 0);
-    let mut record = Record::begin(gateway, &Activity::new(), peer.ip(), parts.method.clone());
+    let worker = Worker::new(gateway, shutdown, Share::of(&gateway.settings, 1), 0);
+    let mut record = Record::begin(gateway, &Activity::new(), peer.ip(), parts.method.clone(), parts.version);
     record.trail = Trail::kept();
     let accept = accept_lines(&parts);
-    let decided = decide(&worker, peer, parts, Upload::default(), &mut record).await;
+    let decided = decide(&worker, &Peer { address: peer }, parts, Upload::default(), &mut record).await;
     let verdict = match decided.and_then(|decision| verdict(&worker, decision)) {
         Ok(verdict) => verdict,
         Err(rejection) => {

@@ -4,6 +4,7 @@ use super::{
     Gateway, Rejection,
     activity::Activity,
     body::{AnswerBody, ResponseBody},
+    connection::Peer,
     credentials::{self, Presented},
     forward::forward,
     grpc::{self, Trailers},
@@ -27,7 +28,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 const HEALTHY: &str = r#"{"status":"ok"}"#;
@@ -49,24 +50,24 @@ pub(super) struct Passage {
     standing: Box<Standing>,
 }
 
-/// Answers every request, whatever comes.
+/// Answers every request, whatever comes. What was found wrong before comes as `admitted`.
 pub(super) async fn handle(
     worker: Arc<Worker>,
-    peer: SocketAddr,
+    peer: Peer,
     activity: Arc<Activity>,
+    admitted: Result<(), Rejection>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (mut parts, body) = request.into_parts();
-    let client = worker.gateway.settings.client_address.client(peer.ip(), &parts.headers);
-    let mut record = Record::begin(&worker.gateway, &activity, client, parts.method.clone());
+    let client = worker.gateway.settings.client_address.client(peer.address.ip(), &parts.headers);
+    let mut record = Record::begin(&worker.gateway, &activity, client, parts.method.clone(), parts.version);
     record.request_id = request_id(&worker, &mut parts.headers);
     let body = Upload::new(body, &activity);
     let unread = !http_body::Body::is_end_stream(&body);
     let accept = accept_lines(&parts);
-    // Counted for every request, whatever becomes of it.
-    let served = match activity.ambiguous.next_is() {
-        true => Err(Rejection::BadRequest("transfer_encoding")),
-        false => serve(&worker, peer, parts, body, &mut record).await,
+    let served = match admitted {
+        Err(rejection) => Err(rejection),
+        Ok(()) => serve(&worker, &peer, parts, body, &mut record).await,
     };
     let mut response = match served {
         Ok(response) => response,
@@ -88,16 +89,10 @@ pub(super) async fn handle(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     activity.answer_began();
-    response.map(|body| ResponseBody { body, record })
+    response.map(|body| ResponseBody::new(body, record))
 }
 
-async fn serve(
-    worker: &Worker,
-    peer: SocketAddr,
-    parts: Parts,
-    body: Upload,
-    record: &mut Record,
-) -> Result<Response<AnswerBody>, Rejection> {
+async fn serve(worker: &Worker, peer: &Peer, parts: Parts, body: Upload, record: &mut Record) -> Result<Response<AnswerBody>, Rejection> {
     let Passage { route, permit, request, until, standing } = match decide(worker, peer, parts, body, record).await? {
         Decision::Answer(response, label) => {
             record.served(response.status(), label);
@@ -117,7 +112,7 @@ async fn serve(
 /// Everything that is decided before a backend hears of the request; `explain` asks the same.
 pub(super) async fn decide(
     worker: &Worker,
-    peer: SocketAddr,
+    peer: &Peer,
     mut parts: Parts,
     body: Upload,
     record: &mut Record,

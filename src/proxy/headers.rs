@@ -124,14 +124,14 @@ pub(super) fn check_loop(headers: &HeaderMap, via: &str) -> Result<(), Rejection
     }
 }
 
-/// Says where the request came from: `Forwarded` (RFC 7239), `X-Forwarded-*` and `Via`.
+/// Says where the request came from: `Forwarded` (RFC 7239), `X-Forwarded-*` and `Via`, of which `via` is our element.
 pub(super) fn set_forwarding(headers: &mut HeaderMap, peer: SocketAddr, authority: &str, via: &str) {
     let address = peer.ip().to_canonical();
     append(headers, X_FORWARDED_FOR, &address.to_string());
     set_if_absent(headers, X_FORWARDED_HOST, authority);
     set_if_absent(headers, X_FORWARDED_PROTO, "http");
     append(headers, FORWARDED, &format!("for={};host=\"{authority}\";proto=http", forwarded_node(address)));
-    append(headers, VIA, &format!("1.1 {via}"));
+    append(headers, VIA, via);
 }
 
 impl ClientAddress {

@@ -1,6 +1,6 @@
 //! One listener a worker on one address, shared out by the kernel (SO_REUSEPORT).
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -8,6 +8,21 @@ use std::{
 
 /// Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) applies too.
 pub(super) const BACKLOG: i32 = 4096;
+
+/// What is spoken on a listener from its first byte: nothing is guessed (P26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    /// In clear text, with prior knowledge (RFC 9113 §3.3).
+    Http2,
+}
+
+/// One address, with a listener for each worker.
+#[derive(Debug)]
+pub struct Port {
+    pub(super) protocol: Protocol,
+    pub(super) listeners: Vec<TcpListener>,
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {}", explain(.source))]
@@ -21,17 +36,26 @@ pub struct ListenError {
 /// # Errors
 /// When the address is taken or may not be bound. SO_REUSEPORT would share a port with a second process without a word, so
 /// the address is first bound alone.
-pub fn listen(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, ListenError> {
+pub fn listen(protocol: Protocol, address: SocketAddr, workers: usize) -> Result<Port, ListenError> {
     let failed = |source| ListenError { address, source };
     drop(bind(address, false).map_err(failed)?);
     let first = bind(address, true).map_err(failed)?;
     let address = first.local_addr().map_err(failed)?;
     let rest = (1..workers).map(|_| bind(address, true).map_err(failed));
-    std::iter::once(Ok(first)).chain(rest).collect()
+    let listeners = std::iter::once(Ok(first)).chain(rest).collect::<Result<_, _>>()?;
+    Ok(Port { protocol, listeners })
+}
+
+impl Port {
+    /// # Errors
+    /// When the system has closed it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()
+    }
 }
 
 fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
     socket.set_nonblocking(true)?;
@@ -44,7 +68,7 @@ fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
 
 fn explain(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is taken by another program; choose another with --http".to_owned(),
+        io::ErrorKind::AddrInUse => "the port is taken by another program; choose another with --http or --h2c".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; listen on a higher one".to_owned(),
         _ => error.to_string(),
@@ -58,10 +82,10 @@ mod tests {
     #[test]
     fn workers_share_a_port_and_strangers_do_not() {
         let any = "127.0.0.1:0".parse().unwrap();
-        let ours = listen(any, 3).unwrap();
-        let address = ours[0].local_addr().unwrap();
-        assert!(ours.iter().all(|l| l.local_addr().unwrap() == address));
-        let taken = listen(address, 1).unwrap_err().to_string();
+        let ours = listen(Protocol::Http1, any, 3).unwrap();
+        let address = ours.address().unwrap();
+        assert!(ours.listeners.len() == 3 && ours.listeners.iter().all(|l| l.local_addr().unwrap() == address));
+        let taken = listen(Protocol::Http1, address, 1).unwrap_err().to_string();
         assert!(taken.contains("the port is taken"), "{taken}");
     }
 }

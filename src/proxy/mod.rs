@@ -12,15 +12,19 @@
 mod activity;
 mod balance;
 mod body;
+mod chunk;
 mod connection;
 mod credentials;
 mod dialect;
+mod doors;
 mod explain;
 mod forward;
+mod frames;
 mod grpc;
 mod handle;
 mod headers;
 mod heads;
+mod http2;
 mod identity;
 mod line;
 mod listen;
@@ -32,6 +36,7 @@ mod reject;
 mod serve;
 mod socket;
 mod standing;
+mod streams;
 mod target;
 mod trail;
 mod upload;
@@ -41,7 +46,7 @@ mod worker;
 pub use self::{
     credentials::Place,
     explain::{Explanation, Onward, Verdict, explain},
-    listen::{ListenError, listen},
+    listen::{ListenError, Port, Protocol, listen},
     reject::{Blame, Rejection},
     serve::{Handle, Server, Shutdown},
     trail::Step,
@@ -83,6 +88,9 @@ pub struct Settings {
     /// Clients' connections at once, over all workers (P58). One that is idle costs about 20 KiB, one that sends a head of 64 KiB
     /// about 90 KiB.
     pub max_connections: usize,
+    /// Requests at once on HTTP/2 connections beside each connection's first, over all workers. One costs about as much as a
+    /// connection.
+    pub max_streams: usize,
 }
 
 /// Whose word about the client's address, scheme and host is believed.

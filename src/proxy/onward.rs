@@ -1,9 +1,9 @@
 //! What the backend is asked: the same request, cleaned, under the path that was routed on.
 
-use super::{Rejection, headers, target::Target, upload::Upload, worker::Worker};
+use super::{Rejection, connection::Peer, headers, target::Target, upload::Upload, worker::Worker};
 use crate::routing::{CanonicalPath, Rewrite, Upstream};
-use http::{HeaderName, HeaderValue, Request, Uri, header, request::Parts, uri::PathAndQuery};
-use std::{net::SocketAddr, sync::Arc};
+use http::{HeaderName, HeaderValue, Request, Uri, Version, header, request::Parts, uri::PathAndQuery};
+use std::sync::Arc;
 
 /// What the backend is asked for.
 pub(super) struct Asked<'a> {
@@ -13,16 +13,16 @@ pub(super) struct Asked<'a> {
     pub(super) verified: Option<&'a HeaderName>,
 }
 
-pub(super) fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
+pub(super) fn upstream_request(worker: &Worker, peer: &Peer, mut parts: Parts, body: Upload, asked: Asked<'_>) -> Request<Upload> {
     let Asked { authority, uri, verified } = asked;
     let settings = &worker.gateway.settings;
     // P46: an answer's trailers are what a gRPC call is about, and of nothing else.
     let wants_trailers = body.has_trailers();
-    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.ip()), verified);
+    headers::clean_request(&mut parts.headers, settings.client_address.trusts(peer.address.ip()), verified);
     if wants_trailers {
         parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    headers::set_forwarding(&mut parts.headers, peer, authority, &settings.via);
+    headers::set_forwarding(&mut parts.headers, peer.address, authority, &via(parts.version, &settings.via));
     if let Ok(host) = HeaderValue::from_str(authority) {
         parts.headers.insert(header::HOST, host);
     }
@@ -31,6 +31,12 @@ pub(super) fn upstream_request(worker: &Worker, peer: SocketAddr, mut parts: Par
     *request.uri_mut() = uri;
     *request.headers_mut() = parts.headers;
     request
+}
+
+/// How the request came, and to whom (RFC 9110 §7.6.3).
+fn via(version: Version, name: &str) -> String {
+    let version = if version == Version::HTTP_2 { "2.0" } else { "1.1" };
+    format!("{version} {name}")
 }
 
 /// The canonical host, and the port as the client gave it.

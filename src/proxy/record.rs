@@ -8,7 +8,7 @@ use super::{
     trail::Trail,
 };
 use crate::{routing::RuleId, telemetry};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -23,6 +23,7 @@ pub(super) struct Record {
     answered: Option<Instant>,
     pub(super) client: IpAddr,
     pub(super) method: Method,
+    version: Version,
     pub(super) host: String,
     pub(super) path: String,
     pub(super) request_id: String,
@@ -36,7 +37,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn begin(gateway: &Arc<Gateway>, activity: &Arc<Activity>, client: IpAddr, method: Method) -> Self {
+    pub(super) fn begin(gateway: &Arc<Gateway>, activity: &Arc<Activity>, client: IpAddr, method: Method, version: Version) -> Self {
         activity.request_began();
         Self {
             gateway: Arc::clone(gateway),
@@ -45,6 +46,7 @@ impl Record {
             answered: None,
             client,
             method,
+            version,
             host: String::new(),
             path: String::new(),
             request_id: String::new(),
@@ -60,9 +62,9 @@ impl Record {
     }
 
     /// A request that could not be read at all.
-    pub(super) fn refused(gateway: &Arc<Gateway>, activity: &Arc<Activity>, client: IpAddr, rejection: &Rejection) {
+    pub(super) fn refused(gateway: &Arc<Gateway>, activity: &Arc<Activity>, client: IpAddr, version: Version, rejection: &Rejection) {
         let unknown = Method::from_bytes(b"-").unwrap_or_default();
-        Self::begin(gateway, activity, client, unknown).rejected(rejection);
+        Self::begin(gateway, activity, client, unknown, version).rejected(rejection);
     }
 
     pub(super) fn served(&mut self, status: StatusCode, reason: &'static str) {
@@ -96,10 +98,12 @@ impl Drop for Record {
         let latency = self.answered.unwrap_or_else(Instant::now) - self.started;
         let status = self.answered.map_or(telemetry::CLIENT_CLOSED, |_| self.status.as_u16());
         self.gateway.metrics.request(self.rule.as_ref(), status, self.reason, latency);
+        self.gateway.metrics.by_protocol(self.version);
         self.gateway.access_log.write(&telemetry::AccessLine {
             time: self.gateway.clock.now(),
             client: self.client,
             method: telemetry::cut(self.method.as_str(), telemetry::MAX_METHOD),
+            protocol: telemetry::protocol(self.version),
             host: &self.host,
             path: &self.path,
             status,

@@ -33,6 +33,8 @@ pub enum Rejection {
     NoRoute,
     /// No table was compiled yet.
     NotReady,
+    /// More requests at once than this process can carry.
+    Overloaded,
     /// The rule is broken and refuses in place.
     Refused(Refusal),
     /// The backend refused or broke the connection before it answered; the reason says which.
@@ -78,7 +80,7 @@ impl Rejection {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
-            Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Refused(_) | Self::UpstreamLimit => {
+            Self::KeysUnavailable | Self::NoEndpoint | Self::NotReady | Self::Overloaded | Self::Refused(_) | Self::UpstreamLimit => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -105,6 +107,7 @@ impl Rejection {
             Self::NoEndpoint => "no_endpoint",
             Self::NoRoute => "no_route",
             Self::NotReady => "not_ready",
+            Self::Overloaded => "overloaded",
             Self::Refused(refusal) => refusal.as_str(),
             Self::Upstream(what) => what,
             Self::UpstreamLimit => "upstream_limit",
@@ -116,7 +119,9 @@ impl Rejection {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Upstream(_) | Self::UpstreamTimeout | Self::NoEndpoint => Blame::Upstream,
-            Self::KeysUnavailable | Self::Loop | Self::NotReady | Self::Refused(_) | Self::UpstreamLimit => Blame::Gateway,
+            Self::KeysUnavailable | Self::Loop | Self::NotReady | Self::Overloaded | Self::Refused(_) | Self::UpstreamLimit => {
+                Blame::Gateway
+            }
             _ => Blame::Client,
         }
     }
@@ -139,7 +144,9 @@ impl Rejection {
             Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidToken(_) => "invalid_token",
             Self::Denied(_) => "insufficient_scope",
-            Self::Refused(_) | Self::NotReady | Self::KeysUnavailable | Self::NoEndpoint | Self::UpstreamLimit => "unavailable",
+            Self::Refused(_) | Self::NotReady | Self::Overloaded | Self::KeysUnavailable | Self::NoEndpoint | Self::UpstreamLimit => {
+                "unavailable"
+            }
             Self::Upstream(_) => "bad_gateway",
             _ => self.reason(),
         }
@@ -156,7 +163,9 @@ impl Rejection {
             Self::HeadTooLarge => "The request's head is too long",
             Self::InvalidRequest(_) => "The request must carry exactly one token",
             Self::InvalidToken(_) => "The token was refused",
-            Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => "Not available now",
+            Self::KeysUnavailable | Self::NotReady | Self::Overloaded | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => {
+                "Not available now"
+            }
             Self::Loop => "The request runs in a loop",
             Self::MethodNotAllowed(_) => "This path does not take this method",
             Self::MissingToken => "A token is needed",
@@ -184,7 +193,7 @@ impl Rejection {
     fn add_headers(&self, realm: &str, headers: &mut HeaderMap) {
         match self {
             Self::MethodNotAllowed(allow) => drop(headers.insert(header::ALLOW, allow.clone())),
-            Self::KeysUnavailable | Self::NotReady | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => {
+            Self::KeysUnavailable | Self::NotReady | Self::Overloaded | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             // What follows such a request on its connection cannot be trusted to be a request (P16).
@@ -284,6 +293,7 @@ mod tests {
             (Rejection::KeysUnavailable, 503, retry()),
             (Rejection::Refused(Refusal::UnsupportedField), 503, retry()),
             (Rejection::NotReady, 503, retry()),
+            (Rejection::Overloaded, 503, retry()),
             (Rejection::NoEndpoint, 503, retry()),
             (Rejection::Upstream("connect"), 502, vec![]),
             (Rejection::UpstreamLimit, 503, retry()),

@@ -1,18 +1,23 @@
 //! Starts the workers, stops them step by step, and hears of one that ends by itself.
 
-use super::{Gateway, worker::Worker};
+use super::{
+    Gateway,
+    doors::Doors,
+    listen::{Port, Protocol},
+    worker::{Share, Worker},
+};
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::{self, JoinHandle},
 };
-use tokio::{net::TcpListener, runtime::Builder, sync::watch};
+use tokio::{runtime::Builder, sync::watch};
 
 /// The data plane in service: one thread a worker.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    addresses: Vec<(Protocol, SocketAddr)>,
     shutdown: Handle,
     workers: Vec<JoinHandle<()>>,
     ended: watch::Receiver<bool>,
@@ -41,27 +46,32 @@ pub enum Shutdown {
 // === impl Server ===
 
 impl Server {
-    /// Starts one worker a listener. `seed` feeds request ids and load balancing.
+    /// Starts one worker for each listener that the ports have; all have as many. `seed` feeds request ids and load balancing.
     ///
     /// # Errors
     /// When a thread, runtime or listener cannot be set up.
-    pub fn start(gateway: &Arc<Gateway>, listeners: Vec<std::net::TcpListener>, seed: u64) -> io::Result<Self> {
-        let address = listeners.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
+    pub fn start(gateway: &Arc<Gateway>, ports: Vec<Port>, seed: u64) -> io::Result<Self> {
+        let addresses = ports.iter().map(|port| Ok((port.protocol, port.address()?))).collect::<io::Result<_>>()?;
+        let doors = share_out(ports);
         let (shutdown, receiver) = watch::channel(Shutdown::Running);
         let (farewell, ended) = watch::channel(false);
-        let most = gateway.settings.max_connections.div_ceil(listeners.len()).max(1);
-        let start = |(n, listener): (usize, _)| {
+        let share = Share::of(&gateway.settings, doors.len());
+        let start = |(n, doors): (usize, _)| {
             let seed = seed ^ (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let worker = Worker::new(gateway, receiver.clone(), most, seed);
-            start_thread(n, Farewell(farewell.clone()), serving(worker, listener)?)
+            let worker = Worker::new(gateway, receiver.clone(), share, seed);
+            start_thread(n, Farewell(farewell.clone()), serving(worker, doors)?)
         };
-        let workers = listeners.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        Ok(Self { address, shutdown: Handle(shutdown), workers, ended })
+        let workers = doors.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(Self { addresses, shutdown: Handle(shutdown), workers, ended })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens, and what is spoken there, in the order of its ports.
+    pub fn addresses(&self) -> &[(Protocol, SocketAddr)] {
+        &self.addresses
+    }
+
+    pub fn address_of(&self, protocol: Protocol) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(of, _)| *of == protocol).map(|(_, address)| *address)
     }
 
     pub fn handle(&self) -> Handle {
@@ -108,13 +118,23 @@ impl Drop for Farewell {
 }
 
 /// A worker's whole life, on a runtime of its own.
-fn serving(worker: Worker, listener: std::net::TcpListener) -> io::Result<impl FnOnce() + Send + 'static> {
+fn serving(worker: Worker, listeners: Vec<(Protocol, TcpListener)>) -> io::Result<impl FnOnce() + Send + 'static> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let listener = {
+    let doors = {
         let _entered = runtime.enter();
-        TcpListener::from_std(listener)?
+        Doors::open(listeners)?
     };
-    Ok(move || runtime.block_on(Arc::new(worker).run(listener)))
+    Ok(move || runtime.block_on(Arc::new(worker).run(doors)))
+}
+
+/// For each worker one listener of every port.
+fn share_out(ports: Vec<Port>) -> Vec<Vec<(Protocol, TcpListener)>> {
+    let workers = ports.iter().map(|port| port.listeners.len()).max().unwrap_or_default();
+    let mut shares: Vec<_> = std::iter::repeat_with(Vec::new).take(workers).collect();
+    for Port { protocol, listeners } in ports {
+        shares.iter_mut().zip(listeners).for_each(|(share, listener)| share.push((protocol, listener)));
+    }
+    shares
 }
 
 fn start_thread(n: usize, farewell: Farewell, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
@@ -138,7 +158,7 @@ mod tests {
         .unwrap();
         let broken = start_thread(1, Farewell(farewell), || panic!("on purpose")).unwrap();
         let shutdown = Handle(watch::channel(Shutdown::Running).0);
-        let server = Server { address: ([127, 0, 0, 1], 0).into(), shutdown, workers: vec![fine, broken], ended };
+        let server = Server { addresses: Vec::new(), shutdown, workers: vec![fine, broken], ended };
         tokio::time::timeout(std::time::Duration::from_secs(5), server.worker_ended()).await.unwrap();
         drop(stop);
         server.join();

@@ -76,7 +76,8 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// P37-P39: an absolute URI's authority replaces Host (RFC 9112 §3.2.2); else there is exactly one Host line.
+/// P37-P39: an absolute URI's authority replaces Host (RFC 9112 §3.2.2); else there is exactly one Host line. In HTTP/2 Host may
+/// be missing beside `:authority`, and must not differ from it (P19, P20; RFC 9113 §8.3.1).
 fn authority(parts: &Parts) -> Result<&str, Rejection> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
@@ -86,9 +87,17 @@ fn authority(parts: &Parts) -> Result<&str, Rejection> {
         _ => return Err(Rejection::BadRequest("target")),
     };
     match (first, second) {
+        (None, None) if parts.version == Version::HTTP_2 => absolute.ok_or(Rejection::BadRequest("host")),
+        (Some(host), None) if parts.version == Version::HTTP_2 && absolute.is_some_and(|absolute| !is_equal(host, absolute)) => {
+            Err(Rejection::BadRequest("host"))
+        }
         (Some(host), None) => absolute.map_or_else(|| host.to_str().map_err(|_| Rejection::BadRequest("host")), Ok),
         _ => Err(Rejection::BadRequest("host")),
     }
+}
+
+fn is_equal(host: &HeaderValue, authority: &str) -> bool {
+    host.as_bytes().eq_ignore_ascii_case(authority.as_bytes())
 }
 
 #[cfg(test)]
@@ -97,7 +106,12 @@ mod tests {
     use http::Request;
 
     fn read(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<(String, String), u16> {
+        read_as(Version::HTTP_11, method, uri, headers)
+    }
+
+    fn read_as(version: Version, method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<(String, String), u16> {
         let builder = headers.iter().fold(Request::builder().method(method).uri(uri), |b, (name, value)| b.header(*name, *value));
+        let builder = builder.version(version);
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let target = Target::read(&parts).map_err(|rejection| rejection.status().as_u16())?;
         Ok((target.host.as_str().to_owned(), target.path.as_str().to_owned()))
@@ -138,5 +152,26 @@ mod tests {
         for (name, method, uri, headers, want) in cases {
             assert_eq!(read(method, uri, headers), *want, "{name}");
         }
+    }
+
+    #[test]
+    fn p19_to_p21_in_http_2_the_authority_is_the_host() {
+        let ok = |host: &str| Ok((host.to_owned(), "/x".to_owned()));
+        #[rustfmt::skip]
+        let cases: &[(&str, &str, &[(&str, &str)], _)] = &[
+            ("authority alone", "https://a.example/x", &[], ok("a.example")),
+            ("P19 equal", "https://a.example/x", &[("host", "A.example")], ok("a.example")),
+            ("P19 different", "https://a.example/x", &[("host", "b.example")], Err(400)),
+            ("P19 another port", "https://a.example/x", &[("host", "a.example:80")], Err(400)),
+            ("P19 two hosts", "https://a.example/x", &[("host", "a.example"), ("host", "a.example")], Err(400)),
+            ("P20 host alone", "/x", &[("host", "a.example")], ok("a.example")),
+            ("P39 neither", "/x", &[], Err(400)),
+            ("P21 userinfo", "https://u@a.example/x", &[], Err(400)),
+            ("P38 another scheme", "ftp://a.example/x", &[], Err(400)),
+        ];
+        for (name, uri, headers, want) in cases {
+            assert_eq!(read_as(Version::HTTP_2, "GET", uri, headers), *want, "{name}");
+        }
+        assert_eq!(read_as(Version::HTTP_2, "CONNECT", "a.example:80", &[]), Err(405), "P24");
     }
 }

@@ -1,14 +1,13 @@
 //! One worker: accepts connections, as many as it may have, and stops without dropping one.
 
 use super::{
-    Gateway,
+    Gateway, Settings,
+    doors::{Accepted, Doors},
     listen::BACKLOG,
     pool::{Patience, Pool},
     serve::Shutdown,
 };
 use std::{
-    io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -16,8 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinSet, yield_now},
     time::{Instant, timeout},
 };
@@ -30,7 +28,16 @@ pub(super) struct Worker {
     pub(super) shutdown: watch::Receiver<Shutdown>,
     /// Connections at once; the next wait in the kernel's queue.
     most: usize,
+    /// Room for requests beside the first of each HTTP/2 connection.
+    pub(super) streams: Arc<Semaphore>,
     random: AtomicU64,
+}
+
+/// What one worker may carry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    connections: usize,
+    streams: usize,
 }
 
 /// Counts accepted connections, and lets others have their turn in between.
@@ -49,12 +56,13 @@ const LAST_ACCEPTS: Duration = Duration::from_millis(100);
 // === impl Worker ===
 
 impl Worker {
-    pub(super) fn new(gateway: &Arc<Gateway>, shutdown: watch::Receiver<Shutdown>, most: usize, seed: u64) -> Self {
+    pub(super) fn new(gateway: &Arc<Gateway>, shutdown: watch::Receiver<Shutdown>, share: Share, seed: u64) -> Self {
         let timeouts = &gateway.settings.timeouts;
         let patience =
             Patience { connect: timeouts.connect, idle: timeouts.upstream_idle, life: timeouts.upstream_life, ejection: timeouts.ejection };
-        let pool = Pool::new(patience, most, &gateway.metrics);
-        Self { gateway: Arc::clone(gateway), pool, shutdown, most, random: AtomicU64::new(seed) }
+        let pool = Pool::new(patience, share.connections + share.streams, &gateway.metrics);
+        let streams = Arc::new(Semaphore::new(share.streams));
+        Self { gateway: Arc::clone(gateway), pool, shutdown, most: share.connections, streams, random: AtomicU64::new(seed) }
     }
 
     /// SplitMix64: for choices and ids, never for secrets.
@@ -69,7 +77,7 @@ impl Worker {
         *self.shutdown.borrow() != Shutdown::Running
     }
 
-    pub(super) async fn run(self: Arc<Self>, listener: TcpListener) {
+    pub(super) async fn run(self: Arc<Self>, mut doors: Doors) {
         let mut shutdown = self.shutdown.clone();
         let mut connections = JoinSet::new();
         let mut turns = Turns::default();
@@ -81,24 +89,24 @@ impl Worker {
                 Some(_) = connections.join_next() => {}
                 _ = sweep.tick() => self.pool.sweep(&self.gateway.live.addresses()),
                 // Last, and not without end: those who are here come before those who come (P58).
-                accepted = listener.accept(), if connections.len() < self.most => {
+                accepted = doors.accept(), if connections.len() < self.most => {
                     self.accept(accepted, &mut connections).await;
                     turns.take().await;
                 }
             }
         }
-        self.accept_the_rest(&listener, &mut connections).await;
-        drop(listener);
+        self.accept_the_rest(&mut doors, &mut connections).await;
+        drop(doors);
         tokio::select! {
             () = async { while connections.join_next().await.is_some() {} } => {}
             _ = shutdown.wait_for(|at| *at == Shutdown::Stopped) => {}
         }
     }
 
-    async fn accept(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>, connections: &mut JoinSet<()>) {
+    async fn accept(self: &Arc<Self>, (protocol, accepted): Accepted, connections: &mut JoinSet<()>) {
         match accepted {
             Ok((socket, peer)) => {
-                connections.spawn(Arc::clone(self).connection(socket, peer));
+                connections.spawn(Arc::clone(self).connection(protocol, socket, peer));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -108,15 +116,24 @@ impl Worker {
     }
 
     /// Closing a listener resets what waits in its queue: empty it first. Who comes meanwhile must not keep us.
-    async fn accept_the_rest(self: &Arc<Self>, listener: &TcpListener, connections: &mut JoinSet<()>) {
+    async fn accept_the_rest(self: &Arc<Self>, doors: &mut Doors, connections: &mut JoinSet<()>) {
         let start = Instant::now();
         for _ in 0..BACKLOG {
-            let Ok(accepted @ Ok(_)) = timeout(Duration::from_millis(1), listener.accept()).await else { return };
+            let Ok(accepted @ (_, Ok(_))) = timeout(Duration::from_millis(1), doors.accept()).await else { return };
             self.accept(accepted, connections).await;
             if start.elapsed() > LAST_ACCEPTS || *self.shutdown.borrow() == Shutdown::Stopped {
                 return;
             }
         }
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    pub(super) fn of(settings: &Settings, workers: usize) -> Self {
+        let share = |of: usize| of.div_ceil(workers.max(1)).max(1);
+        Self { connections: share(settings.max_connections), streams: share(settings.max_streams) }
     }
 }
 

@@ -22,6 +22,7 @@ pub struct AccessLine<'a> {
     pub time: Duration,
     pub client: IpAddr,
     pub method: &'a str,
+    pub protocol: &'static str,
     pub host: &'a str,
     /// Canonical, without the query: queries hold secrets.
     pub path: &'a str,
@@ -76,6 +77,7 @@ struct Json<'a> {
     time: String,
     client: IpAddr,
     method: &'a str,
+    protocol: &'static str,
     host: &'a str,
     path: &'a str,
     status: u16,
@@ -152,6 +154,7 @@ impl AccessLine<'_> {
             time: self.timestamp(),
             client: self.client,
             method: self.method,
+            protocol: self.protocol,
             host: self.host,
             path: self.path,
             status: self.status,
@@ -175,8 +178,8 @@ impl AccessLine<'_> {
         let message = self.message.map(|message| format!(" {message:?}")).unwrap_or_default();
         let (time, latency) = (self.timestamp(), millis(self.latency));
         let (client, method, host, path) = (self.client, self.method, or_dash(self.host), or_dash(self.path));
-        let (status, reason, id) = (self.status, self.reason, self.request_id);
-        format!("{time} {client} {method} {host} {path} {status} {reason} {rule} {upstream} {latency}ms {id}{message}")
+        let (status, reason, id, protocol) = (self.status, self.reason, self.request_id, self.protocol);
+        format!("{time} {client} {method} {host} {path} {status} {reason} {rule} {upstream} {latency}ms {protocol} {id}{message}")
     }
 
     fn timestamp(&self) -> String {

@@ -2,10 +2,11 @@
 
 use super::{AccessLog, series::Series};
 use crate::routing::RuleId;
+use http::Version;
 use prometheus_client::{
     collector::Collector,
-    encoding::text::encode,
-    metrics::{counter::Counter, gauge::Gauge},
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use std::{collections::HashSet, time::Duration};
@@ -24,6 +25,18 @@ pub struct Metrics {
     pub upstream_ejections: Counter,
     /// Tables put in service.
     pub tables: Counter,
+    http1: Counter,
+    http2: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabel {
+    protocol: &'static str,
+}
+
+/// As it stands in logs and labels.
+pub fn protocol(version: Version) -> &'static str {
+    if version == Version::HTTP_2 { "h2" } else { "http/1.1" }
 }
 
 /// One more in a gauge for as long as this lives, however it ends.
@@ -40,6 +53,8 @@ impl Default for Metrics {
             upstream_ejected: Gauge::default(),
             upstream_ejections: Counter::default(),
             tables: Counter::default(),
+            http1: Counter::default(),
+            http2: Counter::default(),
         };
         metrics.register();
         metrics
@@ -59,6 +74,12 @@ impl Metrics {
 
     pub fn request(&self, rule: Option<&RuleId>, code: u16, reason: &'static str, latency: Duration) {
         self.series.count(rule, code, reason, latency);
+    }
+
+    /// Counts a request by what it came in.
+    pub fn by_protocol(&self, version: Version) {
+        let counter = if version == Version::HTTP_2 { &self.http2 } else { &self.http1 };
+        counter.inc();
     }
 
     /// Forgets the rules that are not in `table`, and were not when this was called last.
@@ -82,6 +103,10 @@ impl Metrics {
         registry.register("upstream_ejected", "Endpoints left out because they failed, by worker", self.upstream_ejected.clone());
         registry.register("upstream_ejections", "How often a worker left an endpoint out", self.upstream_ejections.clone());
         registry.register("tables", "Routing tables put in service", self.tables.clone());
+        let by_protocol = Family::<ProtocolLabel, Counter>::default();
+        self.http1 = by_protocol.get_or_create(&ProtocolLabel { protocol: protocol(Version::HTTP_11) }).clone();
+        self.http2 = by_protocol.get_or_create(&ProtocolLabel { protocol: protocol(Version::HTTP_2) }).clone();
+        registry.register("requests_by_protocol", "Requests by what they came in", by_protocol);
     }
 }
 

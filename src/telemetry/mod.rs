@@ -8,7 +8,7 @@ mod series;
 pub use self::{
     access::{AccessLine, AccessLog, Format, MAX_METHOD, MAX_PATH, cut},
     log::init,
-    metrics::{Counted, Metrics},
+    metrics::{Counted, Metrics, protocol},
 };
 
 /// The client went away before there was an answer: not a status that was sent.

@@ -9,7 +9,7 @@ use portcullis::{
     jwks::{ConnectTo, Connector, Fetcher, KeyRing, PrivateIssuers, Refresher},
     jwt::{KeySet, Provider, ProviderId, TokenCache},
     live::Live,
-    proxy::{self, ClientAddress, Clock, Server, Settings, Shutdown, Timeouts, listen},
+    proxy::{self, ClientAddress, Clock, Protocol, Server, Settings, Shutdown, Timeouts, listen},
     publish::Publisher,
     routing::{BackendId, EndpointSet},
     telemetry::{AccessLog, Format, Metrics},
@@ -34,6 +34,8 @@ pub static TENANT: LazyLock<Tenant> = LazyLock::new(new_tenant);
 /// A running data plane. Stops when dropped.
 pub struct Gateway {
     pub address: SocketAddr,
+    /// Where HTTP/2 is spoken with prior knowledge.
+    pub h2c: SocketAddr,
     pub live: Arc<Live>,
     pub tokens: Arc<TokenCache>,
     pub metrics: Arc<Metrics>,
@@ -55,6 +57,7 @@ pub struct Setup {
     /// Bytes for remembered tokens; 0: none are.
     pub token_cache: u64,
     pub max_connections: usize,
+    pub max_streams: usize,
     /// Where `TENANT`'s domain really is; `None`: its keys are there, and nothing is fetched.
     pub issuer: Option<SocketAddr>,
     pub ca: Option<String>,
@@ -78,6 +81,7 @@ impl Setup {
             workers: 1,
             token_cache: 1 << 24,
             max_connections: 10_000,
+            max_streams: 5_000,
             issuer: None,
             ca: None,
             publish: true,
@@ -121,11 +125,14 @@ impl Gateway {
             access_log: AccessLog::start(Format::Text, log.clone()).unwrap(),
             clock: Clock::Running(clock::unix_now),
         });
-        let server = Server::start(&gateway, listen(([127, 0, 0, 1], 0).into(), setup.workers).unwrap(), 7).unwrap();
+        let any = ([127, 0, 0, 1], 0).into();
+        let ports = [Protocol::Http1, Protocol::Http2].map(|protocol| listen(protocol, any, setup.workers).unwrap());
+        let server = Server::start(&gateway, ports.into(), 7).unwrap();
         let publisher = Publisher::new(Arc::clone(&live), assign_keys(setup, &live));
         let metrics = Arc::clone(&gateway.metrics);
         let this = Self {
-            address: server.address(),
+            address: server.address_of(Protocol::Http1).unwrap(),
+            h2c: server.address_of(Protocol::Http2).unwrap(),
             live,
             tokens,
             metrics,
@@ -221,6 +228,7 @@ fn settings(setup: &Setup) -> Settings {
         via: VIA.to_owned(),
         timeouts: setup.timeouts,
         max_connections: setup.max_connections,
+        max_streams: setup.max_streams,
     }
 }
 

@@ -229,7 +229,7 @@ async fn user(n: usize, ready: Arc<Mutex<Vec<SocketAddr>>>, stop: Arc<AtomicBool
     }
 }
 
-const SHORT: Timeouts = Timeouts {
+pub const SHORT: Timeouts = Timeouts {
     header: Duration::from_millis(400),
     idle: Duration::from_millis(800),
     body_stall: Duration::from_millis(400),

@@ -108,5 +108,6 @@ fn settings(health_path: &HealthPath) -> Settings {
         via: "portcullis-explain".to_owned(),
         timeouts: Timeouts::default(),
         max_connections: 1,
+        max_streams: 1,
     }
 }

@@ -5,6 +5,7 @@ fn line<'a>(rule: &'a RuleId, message: Option<&'a str>) -> AccessLine<'a> {
         time: Duration::from_millis(1_795_490_000_123),
         client: [127, 0, 0, 1].into(),
         method: "GET",
+        protocol: "h2",
         host: "api.example.com",
         path: "/api",
         status: 401,
@@ -23,9 +24,9 @@ fn line<'a>(rule: &'a RuleId, message: Option<&'a str>) -> AccessLine<'a> {
 fn a_line_says_what_happened_and_to_whom() {
     let rule = RuleId { namespace: "shop".into(), name: "messages".into(), rule: "rules[0]".into() };
     let line = line(&rule, Some("Token not found"));
-    let json = r#"{"time":"2026-11-24T03:13:20.123Z","client":"127.0.0.1","method":"GET","host":"api.example.com","path":"/api","status":401,"reason":"missing_token","blame":"client","message":"Token not found","object":"shop/messages","rule":"rules[0]","requestId":"id-1","latencyMs":1.234,"durationMs":2.345}"#;
+    let json = r#"{"time":"2026-11-24T03:13:20.123Z","client":"127.0.0.1","method":"GET","protocol":"h2","host":"api.example.com","path":"/api","status":401,"reason":"missing_token","blame":"client","message":"Token not found","object":"shop/messages","rule":"rules[0]","requestId":"id-1","latencyMs":1.234,"durationMs":2.345}"#;
     assert_eq!(line.json(), json);
-    let text = r#"2026-11-24T03:13:20.123Z 127.0.0.1 GET api.example.com /api 401 missing_token shop/messages/rules[0] - 1.234ms id-1 "Token not found""#;
+    let text = r#"2026-11-24T03:13:20.123Z 127.0.0.1 GET api.example.com /api 401 missing_token shop/messages/rules[0] - 1.234ms h2 id-1 "Token not found""#;
     assert_eq!(line.text(), text);
 }
 
