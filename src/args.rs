@@ -5,7 +5,7 @@ mod explain;
 pub use self::explain::{Explain, Output, Time, TokenPlace, TokenSource, TokenSourceError};
 
 use crate::{
-    compile::{DEFAULT_CLASS, DEFAULT_ISSUERS, HostBinding, Ownership},
+    compile::{DEFAULT_CLASS, DEFAULT_ISSUERS, HostBinding, Ownership, SecretRef},
     jwks::{ConnectTo, EgressProxy, NoProxy, PrivateIssuers},
     proxy,
     routing::HostPattern,
@@ -134,6 +134,21 @@ pub struct Gateway {
     /// Where requests come in [default: 0.0.0.0:8080; demo: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "PORTCULLIS_HTTP")]
     pub http: Option<SocketAddr>,
+    /// Where requests come in over TLS [default: 0.0.0.0:8443, once there is a certificate]
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_HTTPS")]
+    pub https: Option<SocketAddr>,
+    /// The Secret whose certificate stands in for hosts without one of their own
+    #[arg(long, value_name = "NAMESPACE/NAME", env = "PORTCULLIS_DEFAULT_CERTIFICATE", value_parser = parse_secret)]
+    pub default_certificate: Option<SecretRef>,
+    /// Where clients reach the port for TLS, when it is not 443: redirects say so
+    #[arg(long, value_name = "PORT", env = "PORTCULLIS_HTTPS_PUBLIC_PORT")]
+    pub https_public_port: Option<u16>,
+    /// The oldest TLS that is spoken with clients
+    #[arg(long, value_enum, env = "PORTCULLIS_TLS_MIN_VERSION", default_value_t = TlsVersion::Tls12)]
+    pub tls_min_version: TlsVersion,
+    /// The ciphers that are spoken with clients, best first, such as TLS13_AES_256_GCM_SHA384; empty: all that are safe
+    #[arg(long, value_name = "CIPHER,…", env = "PORTCULLIS_TLS_CIPHERS", value_delimiter = ',')]
+    pub tls_ciphers: Vec<String>,
     /// Where requests come in as HTTP/2 in clear text, with prior knowledge, from a proxy that speaks it: off unless given
     #[arg(long, value_name = "ADDR", env = "PORTCULLIS_H2C")]
     pub h2c: Option<SocketAddr>,
@@ -242,6 +257,14 @@ pub enum ClientAddress {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TlsVersion {
+    #[value(name = "1.2")]
+    Tls12,
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Json,
     Text,
@@ -264,6 +287,7 @@ impl Gateway {
             catch_all_namespaces: self.catch_all_namespaces.clone(),
             bindings: self.host_binding.clone(),
             issuers_per_namespace: self.issuers_per_namespace as usize,
+            default_certificate: self.default_certificate.clone(),
         }
     }
 
@@ -272,6 +296,15 @@ impl Gateway {
             ClientAddress::Direct => proxy::ClientAddress::Direct,
             ClientAddress::TrustedProxies => proxy::ClientAddress::TrustedProxies(self.trusted_proxies.clone()),
         }
+    }
+
+    pub fn tls(&self) -> Result<proxy::TlsTerms, String> {
+        let least = match self.tls_min_version {
+            TlsVersion::Tls12 => proxy::TlsVersion::Tls12,
+            TlsVersion::Tls13 => proxy::TlsVersion::Tls13,
+        };
+        let ciphers: Vec<_> = self.tls_ciphers.iter().filter(|name| !name.is_empty()).cloned().collect();
+        proxy::TlsTerms::new(least, &ciphers).map_err(|error| format!("--tls-ciphers: {error}"))
     }
 
     pub fn health_path(&self) -> Option<String> {
@@ -331,6 +364,15 @@ fn parse_host(text: &str) -> Result<HostPattern, String> {
     HostPattern::parse(text).map_err(|_| format!("{text:?} is not a host: {want}"))
 }
 
+fn parse_secret(text: &str) -> Result<SecretRef, String> {
+    let (namespace, name) = text.split_once('/').ok_or("want NAMESPACE/NAME such as portcullis-system/wildcard")?;
+    let sound = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+    match sound {
+        true => Ok(SecretRef { namespace: parse_namespace(namespace)?.into(), name: name.into() }),
+        false => Err(format!("{name:?} is not the name of a Secret")),
+    }
+}
+
 fn parse_namespace(text: &str) -> Result<String, String> {
     let sound = text.len() <= 63 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     match sound {
@@ -358,7 +400,8 @@ mod tests {
             "portcullis run --connect-to a.example:443:10.0.0.1:8443 --connect-to ::127.0.0.1:8443 --private-issuers a.example,10.0.0.0/8",
             "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
             "portcullis serve config --log text --log-filter debug --drain-delay 5s --drain-timeout 1m",
-            "portcullis run --h2c 127.0.0.1:8082",
+            "portcullis run --h2c 127.0.0.1:8082 --https 127.0.0.1:8443 --https-public-port 443 --default-certificate a/b.c",
+            "portcullis run --tls-min-version 1.3 --tls-ciphers TLS13_AES_256_GCM_SHA384,TLS13_AES_128_GCM_SHA256",
             "portcullis run --max-connections 100 --body-idle 10m",
             "portcullis run --cluster-cidrs 10.96.0.0/12,10.244.0.0/16,fd00:10:96::/112",
             "portcullis run --egress-proxy http://user:secret@proxy.example:3128 --no-proxy .corp.example,10.0.0.0/8",
@@ -380,6 +423,9 @@ mod tests {
             ("portcullis run --issuers-per-namespace 0", "0 is not in 1..=10000"),
             ("portcullis run --token-cache 64MB", "want a size such as 64Mi, or off"),
             ("portcullis run --token-cache 99999999999Gi", "want a size such as 64Mi, or off"),
+            ("portcullis run --default-certificate a", "want NAMESPACE/NAME"),
+            ("portcullis run --default-certificate a/B", "is not the name of a Secret"),
+            ("portcullis run --tls-min-version 1.1", "1.2, 1.3"),
             ("portcullis run --workers 0", "0 is not in 1..=256"),
             ("portcullis run --client-address TrustedProxies", "--trusted-proxies"),
             ("portcullis run --health-path health", "want a path"),

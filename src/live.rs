@@ -30,8 +30,10 @@ pub struct Live {
 
 impl Live {
     /// Puts `snapshot` in service unless an equal one is. Returns whether anything changed.
-    pub fn publish(&self, snapshot: Snapshot) -> bool {
-        let changed = self.table.load().as_ref().as_ref() != Some(&snapshot);
+    pub fn publish(&self, mut snapshot: Snapshot) -> bool {
+        let old = self.table.load();
+        old.iter().for_each(|old| snapshot.keep_certificates(old));
+        let changed = old.as_ref().as_ref() != Some(&snapshot);
         if changed {
             self.table.store(Arc::new(Some(snapshot)));
         }

@@ -21,6 +21,7 @@ pub struct Publisher {
     assign: AssignKeys,
     backends: Vec<BackendId>,
     providers: Vec<Provider>,
+    complaint: Option<String>,
 }
 
 /// Tells who fetches keys which providers are in use: exactly these.
@@ -30,7 +31,7 @@ pub type AssignKeys = Box<dyn FnMut(&[Provider]) + Send>;
 
 impl Publisher {
     pub fn new(live: Arc<Live>, assign: AssignKeys) -> Self {
-        Self { live, assign, backends: Vec::new(), providers: Vec::new() }
+        Self { live, assign, backends: Vec::new(), providers: Vec::new(), complaint: None }
     }
 
     /// The backends that the table in service names. Sorted.
@@ -59,6 +60,7 @@ impl Publisher {
         self.fill(compiled.backends.iter(), &addresses);
         self.assign(compiled.providers);
         self.backends = compiled.backends;
+        self.complain(compiled.complaint);
         changed
     }
 
@@ -84,6 +86,14 @@ impl Publisher {
         if old.len() != new.len() || !new.keys().all(|backend| old.contains_key(backend)) {
             self.live.endpoints.store(Arc::new(new));
         }
+    }
+
+    /// Once for each thing that is wrong.
+    fn complain(&mut self, complaint: Option<String>) {
+        if let Some(complaint) = complaint.as_ref().filter(|new| self.complaint.as_ref() != Some(new)) {
+            tracing::warn!("{complaint}");
+        }
+        self.complaint = complaint;
     }
 
     fn assign(&mut self, providers: Vec<Provider>) {

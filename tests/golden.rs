@@ -88,6 +88,7 @@ fn ownership(object: &Value) -> Ownership {
         catch_all_namespaces: texts(&object["catchAllNamespaces"]),
         bindings: object["hostBindings"].as_array().into_iter().flatten().map(binding).collect(),
         issuers_per_namespace: object["issuersPerNamespace"].as_u64().map_or(DEFAULT_ISSUERS, |most| usize::try_from(most).unwrap()),
+        default_certificate: None,
     }
 }
 

@@ -43,6 +43,8 @@ mod secrets;
 mod standing;
 #[path = "wire/stop.rs"]
 mod stop;
+#[path = "wire/tls.rs"]
+mod tls;
 #[path = "wire/tokens.rs"]
 mod tokens;
 #[path = "wire/transports.rs"]

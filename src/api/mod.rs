@@ -15,6 +15,7 @@ mod rule;
 mod schema;
 mod secret;
 mod status;
+mod tls;
 mod token;
 
 pub use self::{
@@ -27,6 +28,7 @@ pub use self::{
     rule::{Access, EscapedSlashes, PathType, Rule},
     secret::SecretKeyRef,
     status::{HostSince, ProtectedEndpointStatus},
+    tls::{Redirect, Tls, TlsSecretRef},
     token::{CrossOrigin, Forward, StreamsAtExpiry, Token},
 };
 
@@ -58,6 +60,8 @@ use serde::{Deserialize, Serialize};
     .message("token.forwardAs carries the token, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
 #[x_kube(validation = Rule::new("self.rules.all(r, !has(r.claimHeaders) || r.claimHeaders.all(c, c.header.lowerAscii() != self.token.header.lowerAscii()))")
     .message("token.header is read from the client, so it cannot be a claim header of a rule too: give one of them another name").field_path(".rules"))]
+#[x_kube(validation = Rule::new("!has(self.tls) || has(self.hosts)")
+    .message("tls needs hosts: a certificate is one of names").field_path(".tls"))]
 pub struct ProtectedEndpointSpec {
     /// Which installation serves this endpoint, by its `--class`; every other installation ignores it. A DNS label. It cannot
     /// change: the hosts of an endpoint are claimed in one class. Default: portcullis.
@@ -71,6 +75,10 @@ pub struct ProtectedEndpointSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "hosts")]
     pub hosts: Vec<String>,
+
+    /// How the hosts are reached over TLS. Needs hosts. Default: as the installation reaches them, in clear text too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 
     /// The Auth0 tenant and API whose tokens pass.
     pub auth0: Auth0,

@@ -7,8 +7,9 @@ use crate::{
     jwks::{Connector, Fetcher, KeyRing, Refresher},
     jwt::TokenCache,
     live::Live,
-    proxy::{Clock, Gateway, Port, Protocol, Server, Settings, Timeouts, listen},
+    proxy::{Clock, Gateway, Opener, Port, Protocol, Server, Settings, Timeouts, listen},
     publish::AssignKeys,
+    routing::Snapshot,
     telemetry::{self, AccessLog, Metrics},
 };
 use aws_lc_rs::digest::{SHA256, digest};
@@ -37,6 +38,8 @@ pub(super) struct Plane {
 pub(super) struct Defaults {
     pub(super) http: SocketAddr,
     pub(super) admin: SocketAddr,
+    /// Once there is a certificate; `None`: only where the arguments say so.
+    pub(super) https: Option<SocketAddr>,
     /// What all replicas share and no other installation has; `None`: this process is alone.
     pub(super) installation: Option<String>,
 }
@@ -48,6 +51,10 @@ const MOST_WORKERS: usize = 4;
 /// How often what is gone is forgotten; in the metrics it stays for one more.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
+/// How often one looks for the first certificate, and tries again to open the port for it.
+const CERTIFICATE_CHECK: Duration = Duration::from_millis(200);
+const PORT_RETRY: Duration = Duration::from_secs(10);
+
 /// How long a table that is in service waits for its key sources before this process calls itself ready.
 const KEYS_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -58,6 +65,18 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Resul
     runtime.shutdown_background();
     done
 }
+
+// === impl Defaults ===
+
+impl Defaults {
+    /// Of an installation: every address of this machine.
+    pub(super) fn of(installation: Option<String>) -> Self {
+        let any = |port| ([0, 0, 0, 0], port).into();
+        Self { http: any(8080), admin: any(9090), https: Some(any(8443)), installation }
+    }
+}
+
+// === impl Plane ===
 
 impl Plane {
     /// Opens every port and starts the workers; until a table is published they answer 503. `table` tells when one is,
@@ -82,6 +101,9 @@ impl Plane {
         answer_on(args.inspect, Arc::new(Inspect { live: Arc::clone(&live) })).await?;
         let server = Server::start(&gateway, ports, random()?)?;
         server.addresses().iter().for_each(|(protocol, address)| tell(*protocol, *address));
+        if let (None, Some(address)) = (args.https, defaults.https) {
+            tokio::spawn(open_https(address, Arc::clone(&live), server.opener()));
+        }
         let address = server.address_of(Protocol::Http1).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
         let drain = stop::Drain { delay: args.drain_delay, timeout: args.drain_timeout };
         Ok(Self { live, ready, address, server, access_log: gateway.access_log.clone(), draining, drain })
@@ -200,10 +222,12 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         via,
         timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
         max_connections,
+        https_public_port: args.https_public_port,
         max_streams: Limits::streams(max_connections),
     };
     let clock = Clock::Running(clock::unix_now);
-    Ok(Gateway { live: Arc::clone(live), tokens, settings, metrics: Arc::new(metrics), access_log, clock })
+    let tls = Some(args.tls().map_err(Error::Other)?);
+    Ok(Gateway { live: Arc::clone(live), tokens, settings, tls, metrics: Arc::new(metrics), access_log, clock })
 }
 
 async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), Error> {
@@ -213,15 +237,33 @@ async fn answer_on(address: SocketAddr, answers: Arc<dyn Answer>) -> Result<(), 
 }
 
 fn ports(args: &args::Gateway, defaults: &Defaults) -> Result<Vec<Port>, Error> {
-    let wanted = [(Protocol::Http1, Some(args.http.unwrap_or(defaults.http))), (Protocol::Http2, args.h2c)];
+    let wanted = [(Protocol::Http1, Some(args.http.unwrap_or(defaults.http))), (Protocol::Http2, args.h2c), (Protocol::Tls, args.https)];
     let open = |(protocol, address): (_, Option<SocketAddr>)| Some(listen(protocol, address?, workers(args)));
     Ok(wanted.into_iter().filter_map(open).collect::<Result<_, _>>()?)
+}
+
+/// Opens the usual port for TLS once there is a certificate: until then nobody could be served there.
+async fn open_https(address: SocketAddr, live: Arc<Live>, opener: Opener) {
+    while !live.table.load().as_ref().as_ref().is_some_and(Snapshot::has_certificate) {
+        tokio::time::sleep(CERTIFICATE_CHECK).await;
+    }
+    loop {
+        match listen(Protocol::Tls, address, opener.workers()) {
+            Ok(port) => {
+                tell(Protocol::Tls, address);
+                return opener.open(port);
+            }
+            Err(error) => tracing::error!("no TLS: {error}"),
+        }
+        tokio::time::sleep(PORT_RETRY).await;
+    }
 }
 
 fn tell(protocol: Protocol, address: SocketAddr) {
     match protocol {
         Protocol::Http1 => tracing::info!(%address, "listening"),
         Protocol::Http2 => tracing::info!(%address, "listening for HTTP/2 in clear text"),
+        Protocol::Tls => tracing::info!(%address, "listening for TLS"),
     }
 }
 

@@ -21,8 +21,7 @@ pub(super) fn run(args: Run) -> Result<ExitCode, Error> {
 async fn serve(args: Run) -> Result<ExitCode, Error> {
     let client = kube::Client::try_default().await.map_err(|error| Error::Cluster(error.to_string()))?;
     let health = Arc::new(Health::default());
-    let defaults =
-        Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into(), installation: Some(installation(&args)) };
+    let defaults = Defaults::of(Some(installation(&args)));
     let metrics = ControlMetrics { health: Arc::clone(&health) };
     let plane = Plane::start(&args.gateway, &defaults, health.ready(), vec![Box::new(metrics)]).await?;
     let assign = plane::assign_keys(&args.gateway, &plane.live)?;

@@ -17,7 +17,7 @@ use tokio::{
 pub(super) fn run(args: Serve) -> Result<ExitCode, Error> {
     plane::init_log(&args.gateway)?;
     plane::block_on(async {
-        let defaults = Defaults { http: ([0, 0, 0, 0], 8080).into(), admin: ([0, 0, 0, 0], 9090).into(), installation: None };
+        let defaults = Defaults::of(None);
         let (table, table_rx) = watch::channel(false);
         let plane = Plane::start(&args.gateway, &defaults, table_rx, vec![]).await?;
         let mut directory = Directory::serve(args.dir, &args.gateway, &plane, table)?;

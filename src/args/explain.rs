@@ -129,6 +129,7 @@ impl Explain {
             catch_all_namespaces: self.catch_all_namespaces.clone(),
             bindings: self.host_binding.clone(),
             issuers_per_namespace: self.issuers_per_namespace,
+            default_certificate: None,
         }
     }
 }

@@ -13,8 +13,8 @@ use super::{
     salvage::Guess,
 };
 use crate::routing::{
-    Access, BackendId, CanonicalPath, Found, HostPattern, Lost, ManagedHeaders, PathKind, Plan, Refusal, Route, Snapshot, SnapshotBuilder,
-    Spot,
+    Access, BackendId, CanonicalPath, Found, HostCertificate, HostPattern, Lost, ManagedHeaders, PathKind, Plan, Refusal, Route, Snapshot,
+    SnapshotBuilder, Spot,
 };
 use http::{HeaderName, Method};
 use std::{
@@ -132,7 +132,13 @@ impl<'a> Table<'a> {
     }
 
     /// Closes the table: bound hosts that nobody serves, and warnings about what it holds.
-    pub(super) fn build(mut self, owners: &Owners<'_>, entries: &mut [Entry<'a>]) -> (Snapshot, Vec<BackendId>) {
+    pub(super) fn build(
+        mut self,
+        owners: &Owners<'_>,
+        default_certificate: HostCertificate,
+        entries: &mut [Entry<'a>],
+    ) -> (Snapshot, Vec<BackendId>) {
+        self.builder.default_certificate(default_certificate);
         owners.reserved(&self.served).for_each(|host| self.builder.reserve(host));
         let snapshot = self.builder.build();
         for protected in &self.protected {
@@ -167,6 +173,17 @@ impl<'a> Table<'a> {
             self.add_rule(index, entry, rule).tell(&mut entry.resource.report);
         }
         entry.resource.rules = rules;
+        self.encrypt(entry);
+    }
+
+    /// A host's oldest resource with tls decides for it.
+    fn encrypt(&mut self, entry: &mut Entry<'a>) {
+        let Some(encryption) = &entry.resource.encryption else { return };
+        let named = entry.hosts.iter().filter(|wish| wish.basis != Basis::Guessed).map(|wish| &wish.pattern);
+        let lost: Vec<_> = named.filter(|host| !self.builder.encrypt(host, encryption)).map(ToString::to_string).collect();
+        if !lost.is_empty() {
+            entry.resource.report.note(format!("spec.tls: an older resource decides for {}", lost.join(", ")));
+        }
     }
 
     fn add_rule(&mut self, index: usize, entry: &Entry<'a>, rule: &Rule) -> Losses {

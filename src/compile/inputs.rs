@@ -1,6 +1,6 @@
 //! One owned, consistent view of the cluster (or of a directory): all that `compile` may look at.
 
-use super::secrets::Secrets;
+use super::secrets::{SecretRef, Secrets};
 use crate::routing::HostPattern;
 use serde_json::Value;
 
@@ -63,7 +63,7 @@ pub struct ServicePort {
     pub app_protocol: Option<String>,
 }
 
-/// The installation's rules about who may own which host, and how much.
+/// The installation's rules about hosts: who may own which, how much, and what certificate they have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ownership {
     /// Namespaces that may own the host `*`; empty: any.
@@ -72,6 +72,8 @@ pub struct Ownership {
     pub bindings: Vec<HostBinding>,
     /// Distinct key sources that one namespace may have.
     pub issuers_per_namespace: usize,
+    /// The Secret whose certificate stands in for hosts without one of their own.
+    pub default_certificate: Option<SecretRef>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,6 @@ pub struct HostBinding {
 
 impl Default for Ownership {
     fn default() -> Self {
-        Self { catch_all_namespaces: vec![], bindings: vec![], issuers_per_namespace: DEFAULT_ISSUERS }
+        Self { catch_all_namespaces: vec![], bindings: vec![], issuers_per_namespace: DEFAULT_ISSUERS, default_certificate: None }
     }
 }

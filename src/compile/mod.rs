@@ -6,7 +6,7 @@
 //! spec.rs     one stored spec, read strictly            salvage.rs  where the rules of one stand that cannot be read
 //! secrets.rs  what is known of the Secrets that it names
 //! resource.rs one object for itself, faults isolated    host.rs     who owns a host
-//!   auth, keys, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
+//!   auth, keys, tls, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
 //!                                                       guess.rs    what cannot be read goes before what can
 //!                                                       quota.rs    how many issuers a namespace may have
 //!                                                       overlap.rs  what a rule does not get, and what its author is told
@@ -33,6 +33,7 @@ mod route;
 mod salvage;
 mod secrets;
 mod spec;
+mod tls;
 mod token;
 mod transport;
 mod verdict;
@@ -71,6 +72,8 @@ pub struct Compiled {
     pub backends: Vec<BackendId>,
     /// Distinct Secrets that objects name, there or not: what to look for next. Sorted.
     pub secrets: Vec<SecretRef>,
+    /// What is wrong with the installation itself, in a sentence.
+    pub complaint: Option<String>,
     /// One line per object of this class, sorted by namespace and name.
     pub outcomes: BTreeMap<ObjectRef, Outcome>,
 }
@@ -112,10 +115,11 @@ fn compile_with(inputs: &Inputs, compiler: &resource::Compiler) -> Compiled {
     let owners = own_hosts(inputs, &mut entries);
     quota::apply(&mut entries, inputs.ownership.issuers_per_namespace);
     let table = Table::new(&mut entries, &inputs.endpoints);
-    let (snapshot, backends) = table.build(&owners, &mut entries);
-    let (providers, secrets) = (providers(&entries), secrets(&entries));
+    let (default_certificate, complaint) = tls::default_certificate(inputs);
+    let (snapshot, backends) = table.build(&owners, default_certificate, &mut entries);
+    let (providers, secrets) = (providers(&entries), secrets(inputs, &entries));
     let outcomes = entries.iter().map(|entry| (object_ref(entry.object), outcome(entry))).collect();
-    Compiled { snapshot, providers, backends, secrets, outcomes }
+    Compiled { snapshot, providers, backends, secrets, complaint, outcomes }
 }
 
 /// The objects of this class, oldest first.
@@ -163,8 +167,9 @@ fn providers(entries: &[Entry<'_>]) -> Vec<Provider> {
     refresh.into_iter().map(|(id, refresh)| Provider { id: id.clone(), refresh }).collect()
 }
 
-fn secrets(entries: &[Entry<'_>]) -> Vec<SecretRef> {
-    let named: BTreeSet<_> = entries.iter().flat_map(|entry| entry.resource.report.secrets()).collect();
+fn secrets(inputs: &Inputs, entries: &[Entry<'_>]) -> Vec<SecretRef> {
+    let named = entries.iter().flat_map(|entry| entry.resource.report.secrets());
+    let named: BTreeSet<_> = named.chain(&inputs.ownership.default_certificate).collect();
     named.into_iter().cloned().collect()
 }
 

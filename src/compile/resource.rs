@@ -11,12 +11,12 @@ use super::{
     route::{self, Rule, Shared},
     salvage::{self, Hosts, Place},
     secrets::Secrets,
-    spec, token,
+    spec, tls, token,
     verdict::Reason,
 };
 use crate::{
     api::ProtectedEndpointSpec,
-    routing::{HostPattern, Plan, Refusal, RuleId},
+    routing::{Encryption, HostPattern, Plan, Refusal, RuleId},
 };
 use serde_json::Value;
 use std::{
@@ -32,6 +32,8 @@ pub(super) struct Resource {
     pub(super) rules: Vec<Rule>,
     /// Where its keys come from, when a rule needs some.
     pub(super) keys: Option<AuthKeys>,
+    /// What connections to its hosts must be like.
+    pub(super) encryption: Option<Encryption>,
     pub(super) report: Report,
 }
 
@@ -66,6 +68,12 @@ pub(super) fn isolated(object: &EndpointObject, references: &References<'_>, com
 
 /// Compiles one object.
 pub(super) fn compile(object: &EndpointObject, references: &References<'_>) -> Resource {
+    let mut resource = served(object, references);
+    resource.encryption = tls::compile(object, references.secrets.of(&object.namespace), &mut resource.report);
+    resource
+}
+
+fn served(object: &EndpointObject, references: &References<'_>) -> Resource {
     let hosts = salvage::hosts(object);
     if let Some(problem) = oversized(hosts.named, salvage::rules(&object.spec).len()) {
         return refused_everywhere(object, hosts.wishes, problem);
@@ -96,7 +104,7 @@ fn sound(object: &EndpointObject, spec: &ProtectedEndpointSpec, hosts: Hosts, re
         report.note(TOKEN_RULES_CLOSED.to_owned());
     }
     let keys = shared.auth.map(|auth| auth.keys).filter(|_| rules.iter().any(|rule| rule.needs_keys));
-    Resource { wishes: hosts.wishes, rules, keys, report }
+    Resource { wishes: hosts.wishes, rules, keys, encryption: None, report }
 }
 
 fn shared<'a>(
@@ -147,7 +155,7 @@ fn refused_at(wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item 
     problems.for_each(|problem| report.invalid(problem));
     report.unresolved(Problem::invalid(&"spec", "Services are looked up once the spec can be read"));
     report.note("until that is corrected, every rule of this resource answers 503".to_owned());
-    Resource { wishes, rules, keys: None, report }
+    Resource { wishes, rules, keys: None, encryption: None, report }
 }
 
 /// More hosts or rules than any schema allowed: the cost of their product is not paid.

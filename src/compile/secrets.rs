@@ -138,6 +138,17 @@ impl<'a> SecretsOf<'a> {
             }
         }
     }
+
+    /// As it stands in messages.
+    pub(super) fn full_name(&self, name: &str) -> String {
+        format!("{}/{name}", self.namespace)
+    }
+
+    /// Whether the right to read the Secret is missing, or was taken away.
+    pub(super) fn forbids(&self, name: &str) -> bool {
+        let reference = SecretRef { namespace: self.namespace.into(), name: name.into() };
+        matches!(self.secrets.state(&reference), SecretState::NotPermitted { .. })
+    }
 }
 
 // === impl NamedSecret ===

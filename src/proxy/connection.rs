@@ -18,6 +18,24 @@ use tokio::{
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// `None`: in clear text.
+    pub(super) secured: Option<Secured>,
+}
+
+/// A connection within TLS.
+#[derive(Clone, Debug)]
+pub(super) struct Secured {
+    /// The name of the certificate that the client was shown.
+    pub(super) certificate: Option<Arc<str>>,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// As `X-Forwarded-Proto` has it.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.secured.is_some() { "https" } else { "http" }
+    }
 }
 
 /// A client's connection as its protocol sees it.
@@ -47,14 +65,15 @@ impl Worker {
         // A socket that cannot be set up is gone already.
         let _ = socket::set_up(&socket, CLIENT_TIMEOUT);
         let _open = Counted::new(&self.gateway.metrics.connections);
-        let peer = Peer { address };
+        let peer = Peer { address, secured: None };
         match protocol {
             Protocol::Http1 => self.http1(socket, peer).await,
             Protocol::Http2 => self.http2(socket, peer).await,
+            Protocol::Tls => self.tls(socket, peer).await,
         }
     }
 
-    async fn http1<S: Socket>(self: Arc<Self>, socket: S, peer: Peer) {
+    pub(super) async fn http1<S: Socket>(self: Arc<Self>, socket: S, peer: Peer) {
         let activity = Activity::new();
         let io = TokioIo::new(Watched::http1(socket, &activity));
         let service = service_fn(|request| {

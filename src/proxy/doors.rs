@@ -31,6 +31,15 @@ impl Doors {
         Ok(Self { listeners: listeners.into_iter().map(open).collect::<io::Result<_>>()?, next: 0 })
     }
 
+    /// One more.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub(super) fn add(&mut self, (protocol, listener): (Protocol, std::net::TcpListener)) -> io::Result<()> {
+        self.listeners.push((protocol, TcpListener::from_std(listener)?));
+        Ok(())
+    }
+
     pub(super) async fn accept(&mut self) -> Accepted {
         poll_fn(|cx| self.poll_accept(cx)).await
     }

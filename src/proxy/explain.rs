@@ -4,6 +4,7 @@ use super::{
     Gateway, Rejection,
     activity::Activity,
     connection::Peer,
+    encrypted,
     forward::endpoints,
     handle::{Decision, Passage, accept_lines, decide},
     record::Record,
@@ -70,7 +71,8 @@ pub async fn explain(gateway: &Arc<Gateway>, peer: SocketAddr, parts: Parts) -> 
     let mut record = Record::begin(gateway, &Activity::new(), peer.ip(), parts.method.clone(), parts.version);
     record.trail = Trail::kept();
     let accept = accept_lines(&parts);
-    let decided = decide(&worker, &Peer { address: peer }, parts, Upload::default(), &mut record).await;
+    let peer = Peer { address: peer, secured: encrypted::as_asked(gateway, &parts.uri) };
+    let decided = decide(&worker, &peer, parts, Upload::default(), &mut record).await;
     let verdict = match decided.and_then(|decision| verdict(&worker, decision)) {
         Ok(verdict) => verdict,
         Err(rejection) => {

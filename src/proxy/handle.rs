@@ -6,6 +6,7 @@ use super::{
     body::{AnswerBody, ResponseBody},
     connection::Peer,
     credentials::{self, Presented},
+    encrypted::{self, Encrypted},
     forward::forward,
     grpc::{self, Trailers},
     headers::{self, X_REQUEST_ID},
@@ -85,6 +86,9 @@ pub(super) async fn handle(
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
+    if let Some(hsts) = record.hsts.take() {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
     if worker.is_draining() || activity.ambiguous.is_lost() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -122,6 +126,11 @@ pub(super) async fn decide(
     target.host.as_str().clone_into(&mut record.host);
     record.path = telemetry::cut(target.path.as_sent(), telemetry::MAX_PATH).to_owned();
     record.trail.pass(Step::Target);
+    // Clear text where none is served gets no further: whatever it carries has been seen by others already.
+    match encrypted::check(worker, peer, &target, &parts)? {
+        Encrypted::Fine(hsts) => record.hsts = hsts,
+        Encrypted::Redirect(response) => return Ok(Decision::Answer(response, "redirected")),
+    }
     // 2. The route. Final: nothing below looks for another.
     let Some(route) = find(&worker.gateway, &parts.method, &target)? else {
         return Ok(Decision::Answer(health(), "health"));

@@ -1,6 +1,6 @@
 //! Which headers cross the gateway, each way.
 
-use super::{ClientAddress, Rejection};
+use super::{ClientAddress, Rejection, connection::Peer};
 use crate::routing::folded;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -9,10 +9,7 @@ use http::{
         TRANSFER_ENCODING, UPGRADE, VIA,
     },
 };
-use std::{
-    borrow::Cow,
-    net::{IpAddr, SocketAddr},
-};
+use std::{borrow::Cow, net::IpAddr};
 
 /// What belongs to one connection and never crosses (RFC 9110 §7.6.1).
 static HOP_BY_HOP: [HeaderName; 9] = [
@@ -125,12 +122,12 @@ pub(super) fn check_loop(headers: &HeaderMap, via: &str) -> Result<(), Rejection
 }
 
 /// Says where the request came from: `Forwarded` (RFC 7239), `X-Forwarded-*` and `Via`, of which `via` is our element.
-pub(super) fn set_forwarding(headers: &mut HeaderMap, peer: SocketAddr, authority: &str, via: &str) {
-    let address = peer.ip().to_canonical();
+pub(super) fn set_forwarding(headers: &mut HeaderMap, peer: &Peer, authority: &str, via: &str) {
+    let (address, scheme) = (peer.address.ip().to_canonical(), peer.scheme());
     append(headers, X_FORWARDED_FOR, &address.to_string());
     set_if_absent(headers, X_FORWARDED_HOST, authority);
-    set_if_absent(headers, X_FORWARDED_PROTO, "http");
-    append(headers, FORWARDED, &format!("for={};host=\"{authority}\";proto=http", forwarded_node(address)));
+    set_if_absent(headers, X_FORWARDED_PROTO, scheme);
+    append(headers, FORWARDED, &format!("for={};host=\"{authority}\";proto={scheme}", forwarded_node(address)));
     append(headers, VIA, via);
 }
 

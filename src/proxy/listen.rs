@@ -15,6 +15,8 @@ pub enum Protocol {
     Http1,
     /// In clear text, with prior knowledge (RFC 9113 §3.3).
     Http2,
+    /// HTTP/1.1 or HTTP/2 within TLS, by ALPN.
+    Tls,
 }
 
 /// One address, with a listener for each worker.
@@ -68,7 +70,7 @@ fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
 
 fn explain(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is taken by another program; choose another with --http or --h2c".to_owned(),
+        io::ErrorKind::AddrInUse => "the port is taken by another program; choose another with --http, --https or --h2c".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; listen on a higher one".to_owned(),
         _ => error.to_string(),

@@ -17,6 +17,7 @@ mod connection;
 mod credentials;
 mod dialect;
 mod doors;
+mod encrypted;
 mod explain;
 mod forward;
 mod frames;
@@ -38,6 +39,7 @@ mod socket;
 mod standing;
 mod streams;
 mod target;
+mod tls;
 mod trail;
 mod upload;
 mod watched;
@@ -48,7 +50,8 @@ pub use self::{
     explain::{Explanation, Onward, Verdict, explain},
     listen::{ListenError, Port, Protocol, listen},
     reject::{Blame, Rejection},
-    serve::{Handle, Server, Shutdown},
+    serve::{Handle, Opener, Server, Shutdown},
+    tls::{TlsTerms, TlsVersion},
     trail::Step,
 };
 
@@ -63,6 +66,8 @@ pub struct Gateway {
     /// What is remembered of tokens whose signature was good.
     pub tokens: Arc<TokenCache>,
     pub settings: Settings,
+    /// `None`: it is not spoken.
+    pub tls: Option<TlsTerms>,
     pub metrics: Arc<telemetry::Metrics>,
     pub access_log: telemetry::AccessLog,
     pub clock: Clock,
@@ -91,6 +96,8 @@ pub struct Settings {
     /// Requests at once on HTTP/2 connections beside each connection's first, over all workers. One costs about as much as a
     /// connection.
     pub max_streams: usize,
+    /// Where clients reach the port for TLS; `None`: at the usual one.
+    pub https_public_port: Option<u16>,
 }
 
 /// Whose word about the client's address, scheme and host is believed.

@@ -22,7 +22,7 @@ pub(super) fn upstream_request(worker: &Worker, peer: &Peer, mut parts: Parts, b
     if wants_trailers {
         parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    headers::set_forwarding(&mut parts.headers, peer.address, authority, &via(parts.version, &settings.via));
+    headers::set_forwarding(&mut parts.headers, peer, authority, &via(parts.version, &settings.via));
     if let Ok(host) = HeaderValue::from_str(authority) {
         parts.headers.insert(header::HOST, host);
     }

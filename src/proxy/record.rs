@@ -8,7 +8,7 @@ use super::{
     trail::Trail,
 };
 use crate::{routing::RuleId, telemetry};
-use http::{Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -28,6 +28,8 @@ pub(super) struct Record {
     pub(super) path: String,
     pub(super) request_id: String,
     pub(super) rule: Option<RuleId>,
+    /// For every answer of the host.
+    pub(super) hsts: Option<HeaderValue>,
     pub(super) upstream: Option<SocketAddr>,
     pub(super) trail: Trail,
     status: StatusCode,
@@ -51,6 +53,7 @@ impl Record {
             path: String::new(),
             request_id: String::new(),
             rule: None,
+            hsts: None,
             upstream: None,
             trail: Trail::default(),
             status: StatusCode::OK,

@@ -28,6 +28,8 @@ pub enum Rejection {
     Loop,
     /// Holds the value of `Allow`.
     MethodNotAllowed(HeaderValue),
+    /// For a host that has another certificate than this connection was made with (P41).
+    Misdirected,
     MissingToken,
     NoEndpoint,
     NoRoute,
@@ -86,6 +88,7 @@ impl Rejection {
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         }
     }
 
@@ -103,6 +106,7 @@ impl Rejection {
             Self::KeysUnavailable => "keys_unavailable",
             Self::Loop => "loop",
             Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Misdirected => "misdirected",
             Self::MissingToken => "missing_token",
             Self::NoEndpoint => "no_endpoint",
             Self::NoRoute => "no_route",
@@ -168,6 +172,7 @@ impl Rejection {
             }
             Self::Loop => "The request runs in a loop",
             Self::MethodNotAllowed(_) => "This path does not take this method",
+            Self::Misdirected => "This host has a connection of its own",
             Self::MissingToken => "A token is needed",
             Self::NoRoute => "Nothing is served here",
             Self::Upstream(_) => "The backend did not answer",
@@ -299,6 +304,7 @@ mod tests {
             (Rejection::UpstreamLimit, 503, retry()),
             (Rejection::UpstreamTimeout, 504, vec![]),
             (Rejection::Loop, 508, vec![]),
+            (Rejection::Misdirected, 421, vec![]),
             (Rejection::BadRequest("path"), 400, vec!["connection: close".to_owned()]),
             (Rejection::BodyTooLarge, 413, vec![]),
             (Rejection::ExpectationFailed, 417, vec![]),

@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
     thread::{self, JoinHandle},
 };
-use tokio::{runtime::Builder, sync::watch};
+use tokio::{
+    runtime::Builder,
+    sync::{mpsc, watch},
+};
 
 /// The data plane in service: one thread a worker.
 #[derive(Debug)]
@@ -20,12 +23,17 @@ pub struct Server {
     addresses: Vec<(Protocol, SocketAddr)>,
     shutdown: Handle,
     workers: Vec<JoinHandle<()>>,
+    opener: Opener,
     ended: watch::Receiver<bool>,
 }
 
 /// The way to stop a [`Server`] that is being joined.
 #[derive(Clone, Debug)]
 pub struct Handle(watch::Sender<Shutdown>);
+
+/// The way to open one more port while a [`Server`] runs.
+#[derive(Clone, Debug)]
+pub struct Opener(Vec<mpsc::UnboundedSender<(Protocol, TcpListener)>>);
 
 /// Tells that a worker has ended, however it came to.
 #[derive(Clone, Debug)]
@@ -56,13 +64,14 @@ impl Server {
         let (shutdown, receiver) = watch::channel(Shutdown::Running);
         let (farewell, ended) = watch::channel(false);
         let share = Share::of(&gateway.settings, doors.len());
-        let start = |(n, doors): (usize, _)| {
+        let (openers, more): (Vec<_>, Vec<_>) = doors.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let start = |(n, (doors, more)): (usize, (_, _))| {
             let seed = seed ^ (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let worker = Worker::new(gateway, receiver.clone(), share, seed);
-            start_thread(n, Farewell(farewell.clone()), serving(worker, doors)?)
+            start_thread(n, Farewell(farewell.clone()), serving(worker, doors, more)?)
         };
-        let workers = doors.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        Ok(Self { addresses, shutdown: Handle(shutdown), workers, ended })
+        let workers = doors.into_iter().zip(more).enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(Self { addresses, shutdown: Handle(shutdown), workers, opener: Opener(openers), ended })
     }
 
     /// Where it listens, and what is spoken there, in the order of its ports.
@@ -72,6 +81,10 @@ impl Server {
 
     pub fn address_of(&self, protocol: Protocol) -> Option<SocketAddr> {
         self.addresses.iter().find(|(of, _)| *of == protocol).map(|(_, address)| *address)
+    }
+
+    pub fn opener(&self) -> Opener {
+        self.opener.clone()
     }
 
     pub fn handle(&self) -> Handle {
@@ -111,20 +124,36 @@ impl Handle {
     }
 }
 
+impl Opener {
+    /// How many listeners a port needs.
+    pub fn workers(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn open(&self, port: Port) {
+        for (worker, listener) in self.0.iter().zip(port.listeners) {
+            // A worker that has ended is missed elsewhere.
+            let _ = worker.send((port.protocol, listener));
+        }
+    }
+}
+
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.0.send_replace(true);
     }
 }
 
+type More = mpsc::UnboundedReceiver<(Protocol, TcpListener)>;
+
 /// A worker's whole life, on a runtime of its own.
-fn serving(worker: Worker, listeners: Vec<(Protocol, TcpListener)>) -> io::Result<impl FnOnce() + Send + 'static> {
+fn serving(worker: Worker, listeners: Vec<(Protocol, TcpListener)>, more: More) -> io::Result<impl FnOnce() + Send + 'static> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let doors = {
         let _entered = runtime.enter();
         Doors::open(listeners)?
     };
-    Ok(move || runtime.block_on(Arc::new(worker).run(doors)))
+    Ok(move || runtime.block_on(Arc::new(worker).run(doors, more)))
 }
 
 /// For each worker one listener of every port.
@@ -158,7 +187,7 @@ mod tests {
         .unwrap();
         let broken = start_thread(1, Farewell(farewell), || panic!("on purpose")).unwrap();
         let shutdown = Handle(watch::channel(Shutdown::Running).0);
-        let server = Server { addresses: Vec::new(), shutdown, workers: vec![fine, broken], ended };
+        let server = Server { addresses: Vec::new(), shutdown, workers: vec![fine, broken], opener: Opener(vec![]), ended };
         tokio::time::timeout(std::time::Duration::from_secs(5), server.worker_ended()).await.unwrap();
         drop(stop);
         server.join();

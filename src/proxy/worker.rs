@@ -3,11 +3,13 @@
 use super::{
     Gateway, Settings,
     doors::{Accepted, Doors},
-    listen::BACKLOG,
+    listen::{BACKLOG, Protocol},
     pool::{Patience, Pool},
     serve::Shutdown,
+    tls::Handshakes,
 };
 use std::{
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -15,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
     task::{JoinSet, yield_now},
     time::{Instant, timeout},
 };
@@ -30,6 +32,7 @@ pub(super) struct Worker {
     most: usize,
     /// Room for requests beside the first of each HTTP/2 connection.
     pub(super) streams: Arc<Semaphore>,
+    pub(super) handshakes: Handshakes,
     random: AtomicU64,
 }
 
@@ -62,7 +65,15 @@ impl Worker {
             Patience { connect: timeouts.connect, idle: timeouts.upstream_idle, life: timeouts.upstream_life, ejection: timeouts.ejection };
         let pool = Pool::new(patience, share.connections + share.streams, &gateway.metrics);
         let streams = Arc::new(Semaphore::new(share.streams));
-        Self { gateway: Arc::clone(gateway), pool, shutdown, most: share.connections, streams, random: AtomicU64::new(seed) }
+        Self {
+            gateway: Arc::clone(gateway),
+            pool,
+            shutdown,
+            most: share.connections,
+            streams,
+            handshakes: Handshakes::default(),
+            random: AtomicU64::new(seed),
+        }
     }
 
     /// SplitMix64: for choices and ids, never for secrets.
@@ -77,7 +88,7 @@ impl Worker {
         *self.shutdown.borrow() != Shutdown::Running
     }
 
-    pub(super) async fn run(self: Arc<Self>, mut doors: Doors) {
+    pub(super) async fn run(self: Arc<Self>, mut doors: Doors, mut more: mpsc::UnboundedReceiver<(Protocol, TcpListener)>) {
         let mut shutdown = self.shutdown.clone();
         let mut connections = JoinSet::new();
         let mut turns = Turns::default();
@@ -87,6 +98,11 @@ impl Worker {
                 biased;
                 _ = shutdown.wait_for(|at| *at >= Shutdown::Closing) => break,
                 Some(_) = connections.join_next() => {}
+                Some(door) = more.recv() => {
+                    if let Err(error) = doors.add(door) {
+                        tracing::error!(%error, "cannot listen on one more port");
+                    }
+                }
                 _ = sweep.tick() => self.pool.sweep(&self.gateway.live.addresses()),
                 // Last, and not without end: those who are here come before those who come (P58).
                 accepted = doors.accept(), if connections.len() < self.most => {

@@ -4,6 +4,8 @@
 //! one; a path that is found never falls to a shorter one because its methods differ.
 
 mod backend;
+mod certificate;
+mod encryption;
 mod host;
 mod path;
 mod route;
@@ -13,6 +15,8 @@ mod transport;
 
 pub use self::{
     backend::{BackendId, EndpointSet},
+    certificate::{Certificate, CertificateError},
+    encryption::{Encryption, HostCertificate},
     host::{Host, HostError, HostPattern},
     path::{CanonicalPath, PathError},
     route::{

@@ -5,7 +5,7 @@ mod methods;
 pub use self::methods::Lost;
 
 use self::methods::PathTable;
-use super::{CanonicalPath, Host, HostPattern, PathKind, Route, Spot};
+use super::{CanonicalPath, Certificate, Encryption, Host, HostCertificate, HostPattern, PathKind, Route, Spot};
 use http::{HeaderValue, Method};
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,6 +18,8 @@ pub struct Snapshot {
     /// Keyed by what follows `*.`.
     wildcard: Map<Arc<str>, HostTable>,
     any: Option<HostTable>,
+    /// For hosts without a certificate of their own.
+    default_certificate: HostCertificate,
 }
 
 /// Collects routes; the order of `add` decides between equal places: the first wins. The cost of one `add` does not grow with
@@ -34,6 +36,7 @@ pub struct HostTable {
     prefix: Map<Arc<str>, PathTable>,
     /// Elements of the deepest prefix: no request is probed deeper.
     deepest: usize,
+    encryption: Option<Encryption>,
 }
 
 /// One line of the table, for people: `portcullis check`, the inspect view and golden files.
@@ -81,8 +84,17 @@ impl SnapshotBuilder {
         self.host(host);
     }
 
+    /// Says what connections to `host` must be like. `false`: something else was said before, and holds.
+    pub fn encrypt(&mut self, host: &HostPattern, encryption: &Encryption) -> bool {
+        self.host(host).encryption.get_or_insert_with(|| encryption.clone()) == encryption
+    }
+
+    pub fn default_certificate(&mut self, certificate: HostCertificate) {
+        self.snapshot.default_certificate = certificate;
+    }
+
     pub fn build(mut self) -> Snapshot {
-        let Snapshot { exact, wildcard, any } = &mut self.snapshot;
+        let Snapshot { exact, wildcard, any, .. } = &mut self.snapshot;
         exact.values_mut().chain(wildcard.values_mut()).chain(any).for_each(HostTable::finish);
         self.snapshot
     }
@@ -122,6 +134,38 @@ impl Snapshot {
     /// What every request finds that falls to this very pattern, whichever host it names.
     pub fn find_under(&self, host: &HostPattern, path: &CanonicalPath<'_>, method: &Method) -> Found<'_> {
         self.under(host).map_or(Found::NoRoute, |table| table.find(path.as_str(), method))
+    }
+
+    /// What connections to this host must be like, when anything is asked of them.
+    pub fn encryption(&self, host: &Host<'_>) -> Option<&Encryption> {
+        self.find_host(host.as_str())?.encryption.as_ref()
+    }
+
+    /// The certificate that a client which asks for this host is shown; `None`: there is none.
+    pub fn certificate(&self, host: Option<&Host<'_>>) -> Option<&Certificate> {
+        let own = host.and_then(|host| self.encryption(host)).and_then(|encryption| encryption.certificate.own());
+        own.or_else(|| self.default_certificate.own())
+    }
+
+    /// Whether any client can be served over TLS.
+    pub fn has_certificate(&self) -> bool {
+        let own = |table: &HostTable| table.encryption.as_ref().is_some_and(|encryption| encryption.certificate.own().is_some());
+        self.default_certificate.own().is_some() || self.hosts().any(own)
+    }
+
+    /// Serves on with what `old` served, where a certificate was replaced by one that cannot be.
+    pub fn keep_certificates(&mut self, old: &Self) {
+        let pairs = |mine: &mut Map<Arc<str>, HostTable>, theirs: &Map<Arc<str>, HostTable>| {
+            mine.iter_mut().for_each(|(name, table)| table.keep_certificate(theirs.get(name)));
+        };
+        pairs(&mut self.exact, &old.exact);
+        pairs(&mut self.wildcard, &old.wildcard);
+        self.any.iter_mut().for_each(|table| table.keep_certificate(old.any.as_ref()));
+        self.default_certificate.keep_from(Some(&old.default_certificate));
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = &HostTable> {
+        self.exact.values().chain(self.wildcard.values()).chain(&self.any)
     }
 
     /// Every line, by host, kind, path and rule.
@@ -164,6 +208,12 @@ impl HostTable {
             }
         };
         paths.entry(Arc::clone(spot.key())).or_insert_with(PathTable::new)
+    }
+
+    fn keep_certificate(&mut self, old: Option<&Self>) {
+        if let Some(encryption) = &mut self.encryption {
+            encryption.certificate.keep_from(old.and_then(|old| old.encryption.as_ref()).map(|old| &old.certificate));
+        }
     }
 
     fn finish(&mut self) {

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub upstream_ejections: Counter,
     /// Tables put in service.
     pub tables: Counter,
+    /// TLS connections that did not come about.
+    pub failed_handshakes: Counter,
     http1: Counter,
     http2: Counter,
 }
@@ -53,6 +55,7 @@ impl Default for Metrics {
             upstream_ejected: Gauge::default(),
             upstream_ejections: Counter::default(),
             tables: Counter::default(),
+            failed_handshakes: Counter::default(),
             http1: Counter::default(),
             http2: Counter::default(),
         };
@@ -103,6 +106,7 @@ impl Metrics {
         registry.register("upstream_ejected", "Endpoints left out because they failed, by worker", self.upstream_ejected.clone());
         registry.register("upstream_ejections", "How often a worker left an endpoint out", self.upstream_ejections.clone());
         registry.register("tables", "Routing tables put in service", self.tables.clone());
+        registry.register("failed_handshakes", "TLS connections that did not come about", self.failed_handshakes.clone());
         let by_protocol = Family::<ProtocolLabel, Counter>::default();
         self.http1 = by_protocol.get_or_create(&ProtocolLabel { protocol: protocol(Version::HTTP_11) }).clone();
         self.http2 = by_protocol.get_or_create(&ProtocolLabel { protocol: protocol(Version::HTTP_2) }).clone();

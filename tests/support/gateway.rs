@@ -9,7 +9,7 @@ use portcullis::{
     jwks::{ConnectTo, Connector, Fetcher, KeyRing, PrivateIssuers, Refresher},
     jwt::{KeySet, Provider, ProviderId, TokenCache},
     live::Live,
-    proxy::{self, ClientAddress, Clock, Protocol, Server, Settings, Shutdown, Timeouts, listen},
+    proxy::{self, ClientAddress, Clock, Protocol, Server, Settings, Shutdown, Timeouts, TlsTerms, TlsVersion, listen},
     publish::Publisher,
     routing::{BackendId, EndpointSet},
     telemetry::{AccessLog, Format, Metrics},
@@ -36,12 +36,14 @@ pub struct Gateway {
     pub address: SocketAddr,
     /// Where HTTP/2 is spoken with prior knowledge.
     pub h2c: SocketAddr,
+    pub https: SocketAddr,
     pub live: Arc<Live>,
     pub tokens: Arc<TokenCache>,
     pub metrics: Arc<Metrics>,
     pub handle: proxy::Handle,
     server: Option<Server>,
     log: Lines,
+    default_certificate: Option<SecretRef>,
     publisher: Mutex<Publisher>,
 }
 
@@ -58,6 +60,8 @@ pub struct Setup {
     pub token_cache: u64,
     pub max_connections: usize,
     pub max_streams: usize,
+    pub https_public_port: Option<u16>,
+    pub default_certificate: Option<SecretRef>,
     /// Where `TENANT`'s domain really is; `None`: its keys are there, and nothing is fetched.
     pub issuer: Option<SocketAddr>,
     pub ca: Option<String>,
@@ -82,6 +86,8 @@ impl Setup {
             token_cache: 1 << 24,
             max_connections: 10_000,
             max_streams: 5_000,
+            https_public_port: None,
+            default_certificate: None,
             issuer: None,
             ca: None,
             publish: true,
@@ -121,24 +127,27 @@ impl Gateway {
             live: Arc::clone(&live),
             tokens: Arc::clone(&tokens),
             settings: settings(setup),
+            tls: Some(TlsTerms::new(TlsVersion::Tls12, &[]).unwrap()),
             metrics: Arc::new(Metrics::default()),
             access_log: AccessLog::start(Format::Text, log.clone()).unwrap(),
             clock: Clock::Running(clock::unix_now),
         });
         let any = ([127, 0, 0, 1], 0).into();
-        let ports = [Protocol::Http1, Protocol::Http2].map(|protocol| listen(protocol, any, setup.workers).unwrap());
+        let ports = [Protocol::Http1, Protocol::Http2, Protocol::Tls].map(|protocol| listen(protocol, any, setup.workers).unwrap());
         let server = Server::start(&gateway, ports.into(), 7).unwrap();
         let publisher = Publisher::new(Arc::clone(&live), assign_keys(setup, &live));
         let metrics = Arc::clone(&gateway.metrics);
         let this = Self {
             address: server.address_of(Protocol::Http1).unwrap(),
             h2c: server.address_of(Protocol::Http2).unwrap(),
+            https: server.address_of(Protocol::Tls).unwrap(),
             live,
             tokens,
             metrics,
             handle: server.handle(),
             server: Some(server),
             log,
+            default_certificate: setup.default_certificate.clone(),
             publisher: Mutex::new(publisher),
         };
         if setup.publish {
@@ -149,7 +158,9 @@ impl Gateway {
 
     /// Puts other documents in service.
     pub fn publish(&self, manifests: &str, endpoints: &[(String, Vec<SocketAddr>)]) -> Compiled {
-        let compiled = compile(&inputs(manifests));
+        let mut inputs = inputs(manifests);
+        inputs.ownership.default_certificate = self.default_certificate.clone();
+        let compiled = compile(&inputs);
         self.publisher.lock().unwrap().publish(compiled.clone(), |backend| addresses(endpoints, backend));
         compiled
     }
@@ -229,6 +240,7 @@ fn settings(setup: &Setup) -> Settings {
         timeouts: setup.timeouts,
         max_connections: setup.max_connections,
         max_streams: setup.max_streams,
+        https_public_port: setup.https_public_port,
     }
 }
 

@@ -62,7 +62,8 @@ impl Stage {
         let tenant = Arc::new(make_tenant()?);
         let (tenant_address, echo) = (serve_tenant(&tenant, args.tenant).await?, serve_echo(args.echo).await?);
         let gateway = crate::args::Gateway { connect_to: vec![reach(tenant_address)?], ..args.gateway.clone() };
-        let defaults = Defaults { http: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into(), installation: None };
+        let defaults =
+            Defaults { http: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into(), https: None, installation: None };
         let (table, table_rx) = watch::channel(false);
         let mut plane = Plane::start(&gateway, &defaults, table_rx, vec![]).await?;
         let files = Files::write(args, &tenant, plane.address(), echo)?;

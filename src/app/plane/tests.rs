@@ -33,7 +33,7 @@ async fn plane() -> Plane {
     let line = "portcullis serve . --http 127.0.0.1:0 --admin 127.0.0.1:0 --inspect 127.0.0.1:0 --log-filter access=off";
     let Ok(args::Args { verb: args::Verb::Serve(args) }) = args::Args::try_parse_from(line.split(' ')) else { panic!("{line}") };
     let any = ([127, 0, 0, 1], 0).into();
-    let defaults = Defaults { http: any, admin: any, installation: None };
+    let defaults = Defaults { http: any, admin: any, https: None, installation: None };
     Plane::start(&args.gateway, &defaults, watch::channel(false).1, vec![]).await.unwrap()
 }
 

@@ -89,6 +89,7 @@ impl<'a> Question<'a> {
             live: Arc::new(Live { table, endpoints, keys }),
             tokens: Arc::new(TokenCache::new(0)),
             settings: self.settings.clone(),
+            tls: None,
             metrics: Arc::new(Metrics::default()),
             access_log: AccessLog::off(),
             clock: Clock::Standing(self.now),
@@ -109,5 +110,6 @@ fn settings(health_path: &HealthPath) -> Settings {
         timeouts: Timeouts::default(),
         max_connections: 1,
         max_streams: 1,
+        https_public_port: None,
     }
 }

@@ -41,7 +41,7 @@ fn j105_j106_managed_headers_go_in_every_spelling() {
 fn a_trusted_proxys_word_is_continued() {
     let mut trusted = headers(&[("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example")]);
     clean_request(&mut trusted, true, None);
-    set_forwarding(&mut trusted, "10.0.0.9:1".parse().unwrap(), "api.example", "1.1 portcullis-1");
+    set_forwarding(&mut trusted, &Peer { address: "10.0.0.9:1".parse().unwrap(), secured: None }, "api.example", "1.1 portcullis-1");
     let got: Vec<_> = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "via"]
         .iter()
         .map(|n| trusted[*n].to_str().unwrap())
