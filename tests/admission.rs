@@ -156,6 +156,11 @@ fn secrets() -> Secrets {
         let data = ["secret", "hs256", "client_id", "client_secret"].map(value).into_iter().collect();
         secrets.insert(SecretRef { namespace: "default".into(), name: name.into() }, data);
     }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let chain = rcgen::CertificateParams::new(vec!["api.example.com".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let data =
+        [("tls.crt", chain), ("tls.key", key.serialize_pem())].map(|(key, pem)| (key.to_owned(), SecretBytes::from(pem.into_bytes())));
+    secrets.insert(SecretRef { namespace: "default".into(), name: "web.tls".into() }, data.into_iter().collect());
     secrets
 }
 

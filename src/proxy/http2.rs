@@ -1,5 +1,5 @@
 //! HTTP/2 from clients (RFC 9113): what the library leaves to its user, and limits that an attacker cannot turn into memory
-//! or work (P19-P26). docs/adr/0010 says how they were chosen.
+//! or work (P19-P26). docs/adr/0013 says how they were chosen.
 
 use super::{
     Rejection,

@@ -76,6 +76,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- range .Values.hostBindings }}
 - {{ printf "--host-binding=%s=%s" (join "," .namespaces) (join "," .hosts) | quote }}
 {{- end }}
+{{- with .Values.tls.defaultCertificate }}
+- {{ printf "--default-certificate=%s" . | quote }}
+{{- end }}
+{{- with .Values.tls.publicPort }}
+- --https-public-port={{ int . }}
+{{- end }}
+{{- if ne .Values.tls.minVersion "1.2" }}
+- --tls-min-version={{ .Values.tls.minVersion }}
+{{- end }}
+{{- with .Values.tls.ciphers }}
+- {{ printf "--tls-ciphers=%s" (join "," .) | quote }}
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
