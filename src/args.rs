@@ -186,13 +186,13 @@ pub struct Gateway {
     /// Who is believed about a client's address, scheme and host
     #[arg(long, value_enum, env = "PORTCULLIS_CLIENT_ADDRESS", default_value_t = ClientAddress::Direct)]
     pub client_address: ClientAddress,
-    /// The networks of the proxies in front, with --client-address TrustedProxies
+    /// The networks of the proxies in front, with --client-address TrustedProxies or ProxyProtocol
     #[arg(
         long,
         value_name = "CIDR,…",
         env = "PORTCULLIS_TRUSTED_PROXIES",
         value_delimiter = ',',
-        required_if_eq("client_address", "TrustedProxies")
+        required_if_eq_any([("client_address", "TrustedProxies"), ("client_address", "ProxyProtocol")])
     )]
     pub trusted_proxies: Vec<IpNet>,
     /// Reach an issuer at another address, as curl does: HOST:PORT:ADDR:PORT; repeatable; such an address is trusted
@@ -252,7 +252,9 @@ pub enum HealthPath {
 pub enum ClientAddress {
     /// The peer is the client
     Direct,
-    /// Peers in --trusted-proxies say who the client is
+    /// Peers in --trusted-proxies begin each connection with the PROXY protocol, version 1 or 2
+    ProxyProtocol,
+    /// Peers in --trusted-proxies say who the client is, in X-Forwarded-For
     TrustedProxies,
 }
 
@@ -294,6 +296,7 @@ impl Gateway {
     pub fn client_address(&self) -> proxy::ClientAddress {
         match self.client_address {
             ClientAddress::Direct => proxy::ClientAddress::Direct,
+            ClientAddress::ProxyProtocol => proxy::ClientAddress::ProxyProtocol(self.trusted_proxies.clone()),
             ClientAddress::TrustedProxies => proxy::ClientAddress::TrustedProxies(self.trusted_proxies.clone()),
         }
     }
@@ -396,6 +399,7 @@ mod tests {
         let parse = |line: &str| Args::try_parse_from(line.split(' ')).map_err(|error| error.to_string());
         let good = [
             "portcullis run --http 127.0.0.1:1 --admin 127.0.0.1:2 --inspect 127.0.0.1:3 --workers 2 --class edge",
+            "portcullis run --client-address ProxyProtocol --trusted-proxies 10.0.0.0/8",
             "portcullis run --client-address TrustedProxies --trusted-proxies 10.0.0.0/8,fd00::/8",
             "portcullis run --connect-to a.example:443:10.0.0.1:8443 --connect-to ::127.0.0.1:8443 --private-issuers a.example,10.0.0.0/8",
             "portcullis run --host-binding a,b=x.example,*.y.example --host-binding c=z.example --catch-all-namespaces a,b",
@@ -428,6 +432,7 @@ mod tests {
             ("portcullis run --tls-min-version 1.1", "1.2, 1.3"),
             ("portcullis run --workers 0", "0 is not in 1..=256"),
             ("portcullis run --client-address TrustedProxies", "--trusted-proxies"),
+            ("portcullis run --client-address ProxyProtocol", "--trusted-proxies"),
             ("portcullis run --health-path health", "want a path"),
             ("portcullis run --host-binding a", "want NAMESPACE"),
             (

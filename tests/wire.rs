@@ -33,6 +33,8 @@ mod http2_spec;
 mod keys;
 #[path = "wire/http2.rs"]
 mod over_http2;
+#[path = "wire/proxied.rs"]
+mod proxied;
 #[path = "wire/remembered.rs"]
 mod remembered;
 #[path = "wire/routes.rs"]

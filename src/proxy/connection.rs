@@ -61,10 +61,11 @@ impl<S: Socket> Socket for &mut S {
 }
 
 impl Worker {
-    pub(super) async fn connection(self: Arc<Self>, protocol: Protocol, socket: TcpStream, address: SocketAddr) {
+    pub(super) async fn connection(self: Arc<Self>, protocol: Protocol, mut socket: TcpStream, address: SocketAddr) {
         // A socket that cannot be set up is gone already.
         let _ = socket::set_up(&socket, CLIENT_TIMEOUT);
         let _open = Counted::new(&self.gateway.metrics.connections);
+        let Ok(address) = self.client_of(&mut socket, address).await else { return };
         let peer = Peer { address, secured: None };
         match protocol {
             Protocol::Http1 => self.http1(socket, peer).await,

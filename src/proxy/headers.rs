@@ -134,7 +134,7 @@ pub(super) fn set_forwarding(headers: &mut HeaderMap, peer: &Peer, authority: &s
 impl ClientAddress {
     pub(super) fn trusts(&self, peer: IpAddr) -> bool {
         match self {
-            Self::Direct => false,
+            Self::Direct | Self::ProxyProtocol(_) => false,
             Self::TrustedProxies(networks) => networks.iter().any(|network| network.contains(&peer.to_canonical())),
         }
     }

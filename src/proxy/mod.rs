@@ -31,6 +31,7 @@ mod line;
 mod listen;
 mod onward;
 mod pool;
+mod proxied;
 mod query;
 mod record;
 mod reject;
@@ -105,6 +106,8 @@ pub struct Settings {
 pub enum ClientAddress {
     /// Nobody's: the peer is the client.
     Direct,
+    /// Peers in these networks: each of their connections begins with a header of the PROXY protocol that says who the client is.
+    ProxyProtocol(Vec<IpNet>),
     /// Peers in these networks: what they say in `X-Forwarded-*` and `Forwarded` is passed on.
     TrustedProxies(Vec<IpNet>),
 }
