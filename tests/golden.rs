@@ -4,6 +4,7 @@
 #![cfg(feature = "controller")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its page is wrong")]
 
+use http::HeaderValue;
 use k8s_openapi::{
     api::core::v1::{Secret, Service},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -15,7 +16,9 @@ use portcullis::{
         Secrets, ServiceObject, Verdict, compile,
     },
     jwt::{AudienceMatch, ClaimName},
-    routing::{self, Access, Credentials, HostPattern, KeySource, ManagedHeaders, Plan, Rewrite, Serve, TokenPolicy, Transport},
+    routing::{
+        self, Access, Cors, Credentials, HostPattern, KeySource, ManagedHeaders, Origins, Plan, Rewrite, Serve, TokenPolicy, Transport,
+    },
 };
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
@@ -119,7 +122,19 @@ fn table_line(line: &routing::Line<'_>) -> String {
         Plan::Refuse(refusal) => format!("503 {}", refusal.as_str()),
         Plan::Serve(serve) => serve_line(serve),
     };
-    format!("{} {:?} {} {methods} | {} | {plan}{}", line.host, line.kind, line.path, line.route.id, managed(&line.route.managed))
+    let (route, cors) = (line.route, line.route.cors.as_ref().map(|cors| browsers(cors)).unwrap_or_default());
+    format!("{} {:?} {} {methods} | {} | {plan}{cors}{}", line.host, line.kind, line.path, route.id, managed(&route.managed))
+}
+
+fn browsers(cors: &Cors) -> String {
+    let text = |value: &Option<HeaderValue>| value.as_ref().map_or("-", |value| value.to_str().unwrap()).to_owned();
+    let origins = match &cors.origins {
+        Origins::Any => "*".to_owned(),
+        Origins::Named(names) => names.iter().map(|name| &**name).collect::<Vec<_>>().join(" "),
+    };
+    let (methods, headers, exposed, age) = (text(&cors.methods), cors.headers.to_str().unwrap(), text(&cors.exposed), text(&cors.max_age));
+    let cookies = if cors.credentials { " with cookies" } else { "" };
+    format!(" | cors {origins}{cookies}, methods {methods}, headers {headers}, shows {exposed}, for {age}s")
 }
 
 fn serve_line(serve: &Serve) -> String {

@@ -21,6 +21,8 @@ mod answers;
 mod backends;
 #[path = "wire/bodies.rs"]
 mod bodies;
+#[path = "wire/cors.rs"]
+mod cors;
 #[path = "wire/framing.rs"]
 mod framing;
 #[path = "wire/headers.rs"]

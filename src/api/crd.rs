@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn explanations_of_optional_fields_name_the_default() {
         let required = |path: &str| {
-            ["auth0", "audience", "rules", "service", "port", "path", "header", "values", "secretRef.name"]
+            ["auth0", "audience", "rules", "service", "port", "path", "header", "values", "allowOrigins", "secretRef.name"]
                 .iter()
                 .any(|name| path.ends_with(name))
         };

@@ -7,6 +7,7 @@
 
 mod auth0;
 mod backend;
+mod cors;
 mod crd;
 mod duration;
 mod quantity;
@@ -21,6 +22,7 @@ mod token;
 pub use self::{
     auth0::{Alg, AudienceMatch, Auth0},
     backend::{Backend, BackendTls, Port, Scheme},
+    cors::Cors,
     crd::custom_resource_definition,
     duration::{Duration, DurationError},
     quantity::{Quantity, QuantityError},
@@ -96,6 +98,12 @@ pub struct ProtectedEndpointSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "timeout")]
     pub timeout: Option<Duration>,
+
+    /// Which other sites' scripts may use this API from a browser. With it, preflights (OPTIONS with Origin and
+    /// Access-Control-Request-Method) are answered with 204 before a token is asked for and never reach the backend, and every
+    /// answer says what is allowed here instead of what the backend says. Default: none; an OPTIONS request is one like any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
 
     /// The most bytes that the body of a request may have, such as 10Mi, 500k or 1048576; the client otherwise gets 413: at once when
     /// it has said the length, else when more comes, and the backend then sees the request break off. Default: no limit.

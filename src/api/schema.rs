@@ -32,6 +32,12 @@ pub(super) fn list(max: u32, items: &Schema) -> Schema {
     json_schema!({"type": "array", "minItems": 1, "maxItems": max, "items": items})
 }
 
+/// `schema`, which has no rule yet, with one.
+pub(super) fn with_rule(mut schema: Schema, rule: &str, message: &str) -> Schema {
+    schema.insert("x-kubernetes-validations".to_owned(), json!([{"rule": rule, "message": message}]));
+    schema
+}
+
 /// A duration from `least` to `most`.
 pub(super) fn duration(least: &str, most: &str) -> Schema {
     let shape = "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')";

@@ -50,7 +50,8 @@ pub struct Token {
     pub keep_authorization: bool,
 
     /// What becomes of a token from the cookie when another site may have caused the request (a method other than GET, HEAD and
-    /// OPTIONS, or an upgrade). Refuse: 403 unless Sec-Fetch-Site or Origin show that it comes from this host. Allow: it passes.
+    /// OPTIONS, or an upgrade). Refuse: 403 unless Sec-Fetch-Site or, without it, Origin show that it comes from this host; an
+    /// Origin in cors.allowOrigins will do. Allow: it passes.
     /// Default: Refuse.
     #[serde(default)]
     pub cross_origin: CrossOrigin,
@@ -123,7 +124,7 @@ fn query(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// What is at its default stays unsaid.
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !value
 }
 

@@ -207,7 +207,7 @@ impl<'a> Table<'a> {
 
     fn route(&self, entry: &Entry<'a>, rule: &Rule, methods: Vec<Method>, plan: Plan) -> Arc<Route> {
         let managed = self.managed.get(entry.object.namespace.as_str()).cloned().unwrap_or_default();
-        Arc::new(Route { id: rule.id.clone(), methods, managed, plan })
+        Arc::new(Route { id: rule.id.clone(), methods, managed, cors: rule.cors.clone(), plan })
     }
 
     fn place(&mut self, entry: usize, host: &HostPattern, spot: &Spot, route: &Arc<Route>) -> Option<Lost> {

@@ -6,7 +6,7 @@
 //! spec.rs     one stored spec, read strictly            salvage.rs  where the rules of one stand that cannot be read
 //! secrets.rs  what is known of the Secrets that it names
 //! resource.rs one object for itself, faults isolated    host.rs     who owns a host
-//!   auth, keys, tls, token, require, headers, backend, route       conflict.rs rules under their hosts, the oldest first
+//!   auth, keys, tls, token, require, headers, cors, backend, route conflict.rs rules under their hosts, the oldest first
 //!                                                       guess.rs    what cannot be read goes before what can
 //!                                                       quota.rs    how many issuers a namespace may have
 //!                                                       overlap.rs  what a rule does not get, and what its author is told
@@ -15,6 +15,7 @@
 mod auth;
 mod backend;
 mod conflict;
+mod cors;
 mod endpoints;
 mod field;
 mod guess;

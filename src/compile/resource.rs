@@ -3,7 +3,7 @@
 use super::{
     auth::{self, AuthKeys},
     backend::Services,
-    headers,
+    cors, headers,
     host::{Basis, Wish},
     inputs::{DEFAULT_CLASS, EndpointObject},
     report::{Problem, Report},
@@ -120,6 +120,7 @@ fn shared<'a>(
         namespace: object.namespace.as_str().into(),
         name: object.name.as_str().into(),
         timeout: report.keep(route::endpoint_timeout(spec)),
+        cors: cors::compile(spec.cors.as_ref(), &spec.token.header, report),
         max_request_body: report.keep(route::max_request_body(spec)),
         require: require::compile(&"spec.require", spec.require.as_ref(), report),
         spec,
@@ -147,7 +148,7 @@ fn refused_everywhere(object: &EndpointObject, wishes: Vec<Wish>, problem: Probl
 
 fn refused_rule(object: &EndpointObject, rule: Arc<str>, place: Place, refusal: Refusal) -> Rule {
     let id = RuleId { namespace: object.namespace.as_str().into(), name: object.name.as_str().into(), rule };
-    Rule { id, place, plan: Plan::Refuse(refusal), needs_keys: false }
+    Rule { id, place, plan: Plan::Refuse(refusal), cors: None, needs_keys: false }
 }
 
 fn refused_at(wishes: Vec<Wish>, rules: Vec<Rule>, problems: impl Iterator<Item = Problem>) -> Resource {

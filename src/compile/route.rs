@@ -13,8 +13,8 @@ use crate::{
     api::{self, EscapedSlashes, PathType, ProtectedEndpointSpec, Quantity},
     authz::{Line, Public, Requirement},
     routing::{
-        Access, CanonicalPath, ClaimHeader, Credentials, KeySource, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot, TokenPolicy,
-        Upstream,
+        Access, CanonicalPath, ClaimHeader, Cors, Credentials, KeySource, PathKind, Plan, Refusal, Rewrite, RuleId, Serve, Spot,
+        TokenPolicy, Upstream,
     },
 };
 use http::Method;
@@ -33,6 +33,7 @@ pub(super) struct Rule {
     pub(super) id: RuleId,
     pub(super) place: Place,
     pub(super) plan: Plan,
+    pub(super) cors: Option<Arc<Cors>>,
     /// Asks for a token, with an auth block that is sound.
     pub(super) needs_keys: bool,
 }
@@ -48,6 +49,7 @@ pub(super) struct Shared<'a> {
     pub(super) credentials: Option<Credentials>,
     pub(super) timeout: Option<Duration>,
     pub(super) max_request_body: Option<Option<u64>>,
+    pub(super) cors: Option<Option<Arc<Cors>>>,
     pub(super) require: Option<Vec<Line>>,
     pub(super) claim_headers: Option<Vec<ClaimHeader>>,
     /// The spec's backend, once a rule has asked for it.
@@ -79,6 +81,7 @@ pub(super) fn compile(shared: &Shared<'_>, index: usize, rule: &api::Rule, raw: 
         id: RuleId { namespace: Arc::clone(&shared.namespace), name: Arc::clone(&shared.name), rule: compiler.name(index, report) },
         place: place.unwrap_or_else(|| salvage::place(raw)),
         plan: plan.map_or_else(Plan::Refuse, |serve| Plan::Serve(Box::new(serve))),
+        cors: shared.cors.clone().flatten(),
         needs_keys: shared.auth.is_some() && rule.access == api::Access::Token,
     }
 }
@@ -177,7 +180,7 @@ impl RuleCompiler<'_> {
         let shared = self.shared.credentials.as_ref().zip(self.shared.claim_headers.as_ref());
         let (credentials, _) = shared.filter(|_| placed).ok_or(Refusal::InvalidSpec)?;
         let (timeout, rewrite) = timeout.zip(rewrite).ok_or(Refusal::InvalidSpec)?;
-        let max_request_body = self.shared.max_request_body.ok_or(Refusal::InvalidSpec)?;
+        let (max_request_body, _) = self.shared.max_request_body.zip(self.shared.cors.as_ref()).ok_or(Refusal::InvalidSpec)?;
         let keep_escaped_slashes = self.rule.escaped_slashes == EscapedSlashes::Keep;
         let (access, Target { backend, transport }) = (access?, backend?);
         let upstream = Upstream { backend, transport, timeout, rewrite };

@@ -1,9 +1,9 @@
 //! Which token a request brings (RFC 6750 §2), and which of its credentials the backend may see.
 
-use super::{Rejection, query};
+use super::{Rejection, cors, query};
 use crate::{
     jwt::TokenError,
-    routing::{Credentials, CrossOrigin, folded},
+    routing::{Cors, Credentials, CrossOrigin, folded},
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -46,14 +46,20 @@ pub(super) fn find(places: &Credentials, headers: &HeaderMap, query: Option<&str
 ///
 /// # Errors
 /// 403 when the request is not plainly the user's own or this host's.
-pub(super) fn check_origin(places: &Credentials, place: Place, parts: &Parts, authority: &str) -> Result<(), Rejection> {
+pub(super) fn check_origin(
+    places: &Credentials,
+    place: Place,
+    parts: &Parts,
+    authority: &str,
+    cors: Option<&Cors>,
+) -> Result<(), Rejection> {
     let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !parts.headers.contains_key(UPGRADE);
     if place != Place::Cookie || places.cross_origin == CrossOrigin::Allow || safe {
         return Ok(());
     }
     let own = match parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         Some(site) => matches!(site, b"same-origin" | b"none"),
-        None => is_own_origin(&parts.headers, authority),
+        None => is_own_origin(&parts.headers, authority) || is_named_origin(&parts.headers, cors),
     };
     own.then_some(()).ok_or(Rejection::CrossOrigin)
 }
@@ -176,6 +182,12 @@ fn cookies(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 
 fn is_named(pair: &[u8], name: &str) -> bool {
     pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii() == name.as_bytes()
+}
+
+/// Origin is one that the rule trusts by name.
+fn is_named_origin(headers: &HeaderMap, cors: Option<&Cors>) -> bool {
+    let origin = cors::origin(headers);
+    cors.zip(origin).is_some_and(|(cors, origin)| cors.origins.name(&origin))
 }
 
 /// Origin names this host: the same authority, whatever the scheme.

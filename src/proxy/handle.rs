@@ -5,6 +5,7 @@ use super::{
     activity::Activity,
     body::{AnswerBody, ResponseBody},
     connection::Peer,
+    cors,
     credentials::{self, Presented},
     encrypted::{self, Encrypted},
     forward::forward,
@@ -24,7 +25,7 @@ use crate::{
     authz::Permit,
     jwks::Keys,
     jwt::{Claims, KeySet, TokenError},
-    routing::{Access, CanonicalPath, Found, KeySource, Route, Serve, TokenPolicy},
+    routing::{Access, CanonicalPath, Cors, Found, KeySource, Route, Serve, TokenPolicy},
     telemetry,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
@@ -66,6 +67,7 @@ pub(super) async fn handle(
     let body = Upload::new(body, &activity);
     let unread = !http_body::Body::is_end_stream(&body);
     let accept = accept_lines(&parts);
+    let origin = cors::origin(&parts.headers);
     let served = match admitted {
         Err(rejection) => Err(rejection),
         Ok(()) => serve(&worker, &peer, parts, body, &mut record).await,
@@ -83,6 +85,9 @@ pub(super) async fn handle(
             response
         }
     };
+    if let Some(cors) = &record.cors {
+        cors::grant(cors, origin.as_ref(), response.headers_mut());
+    }
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
@@ -108,7 +113,10 @@ async fn serve(worker: &Worker, peer: &Peer, parts: Parts, body: Upload, record:
     let upstream = &route.plan.sound().map_err(Rejection::Refused)?.upstream;
     let wait = request.body().wait();
     let response = forward(worker, permit, request, upstream, &mut record.upstream).await;
-    let response = response.map_err(|rejection| wait.explain(rejection))?;
+    let mut response = response.map_err(|rejection| wait.explain(rejection))?;
+    if record.cors.is_some() {
+        cors::silence(response.headers_mut());
+    }
     record.served(response.status(), "forwarded");
     Ok(response.map(|body| body.ending(until, standing)))
 }
@@ -131,11 +139,19 @@ pub(super) async fn decide(
         Encrypted::Fine(hsts) => record.hsts = hsts,
         Encrypted::Redirect(response) => return Ok(Decision::Answer(response, "redirected")),
     }
-    // 2. The route. Final: nothing below looks for another.
-    let Some(route) = find(&worker.gateway, &parts.method, &target)? else {
+    // 2. The route. Final: nothing below looks for another. A preflight goes by the method it asks for, and no further.
+    if let Some(answer) = preflight(worker, &parts, &target, record) {
+        return Ok(answer);
+    }
+    let found = find(&worker.gateway, &parts.method, &target);
+    if let Err(Rejection::MethodNotAllowed(allow)) = &found {
+        record.cors = cors_of_the_path(worker, allow, &target);
+    }
+    let Some(route) = found? else {
         return Ok(Decision::Answer(health(), "health"));
     };
     record.rule = Some(route.id.clone());
+    record.cors.clone_from(&route.cors);
     record.trail.pass_route(&route);
     let serve = route.plan.sound().map_err(Rejection::Refused)?;
     record.trail.pass(Step::Plan);
@@ -146,7 +162,7 @@ pub(super) async fn decide(
     // 3. What only the gateway may say is removed before anything else can look at it, on Public rules too.
     headers::remove_managed(&mut parts.headers, &route.managed);
     // 4. Who asks, and whether that is enough. Only this makes a permit.
-    let (permit, identity) = authorise(worker, &route.id.namespace, serve, &mut parts, &authority, &mut record.trail).await?;
+    let (permit, identity) = authorise(worker, &route, serve, &mut parts, &authority, &mut record.trail).await?;
     let is_call = grpc::content_type(&parts).is_some();
     let trailers = || Trailers { managed: Arc::clone(&route.managed), credential: serve.credentials.header.clone() };
     let body = body.limited(serve.max_request_body)?.with_trailers(is_call.then(trailers));
@@ -167,6 +183,23 @@ pub(super) async fn decide(
         until
     });
     Ok(Decision::Forward(Passage { route, permit, request, until, standing }))
+}
+
+/// The answer to a preflight (J97); `None`: the request is none, or the rule leaves it to the backend.
+fn preflight(worker: &Worker, parts: &Parts, target: &Target<'_>, record: &mut Record) -> Option<Decision> {
+    let method = cors::asked_method(parts)?;
+    let route = find(&worker.gateway, &method, target).ok().flatten()?;
+    let cors = route.cors.as_ref()?;
+    record.rule = Some(route.id.clone());
+    record.cors = Some(Arc::clone(cors));
+    record.trail.pass_route(&route);
+    Some(Decision::Answer(cors::preflight(cors, cors::origin(&parts.headers).as_ref(), &method), "preflight"))
+}
+
+/// Of a path whose methods are others: those of a method that it has.
+fn cors_of_the_path(worker: &Worker, allow: &HeaderValue, target: &Target<'_>) -> Option<Arc<Cors>> {
+    let method = allow.to_str().ok()?.split(", ").next()?.parse().ok()?;
+    find(&worker.gateway, &method, target).ok().flatten()?.cors.clone()
 }
 
 /// Who asks, verified.
@@ -221,7 +254,7 @@ fn is_same(one: &Found<'_>, other: &Found<'_>) -> bool {
 /// Nobody in particular asks on a Public rule.
 async fn authorise<'a>(
     worker: &Worker,
-    namespace: &str,
+    route: &Route,
     serve: &'a Serve,
     parts: &mut Parts,
     authority: &str,
@@ -238,9 +271,9 @@ async fn authorise<'a>(
     let presented = credentials::find(&serve.credentials, &parts.headers, parts.uri.query())?;
     trail.pass_credentials(&presented);
     let Presented { token, place } = presented;
-    credentials::check_origin(&serve.credentials, place, parts, authority)?;
+    credentials::check_origin(&serve.credentials, place, parts, authority, route.cors.as_deref())?;
     trail.pass(Step::Origin);
-    let claims = verify(worker, namespace, policy, &token).await?;
+    let claims = verify(worker, &route.id.namespace, policy, &token).await?;
     trail.pass(Step::Token);
     let permit = policy.requirement.check(&claims).map_err(Rejection::Denied)?;
     trail.pass(Step::Permission);

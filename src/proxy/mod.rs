@@ -14,6 +14,7 @@ mod balance;
 mod body;
 mod chunk;
 mod connection;
+mod cors;
 mod credentials;
 mod dialect;
 mod doors;

@@ -7,7 +7,10 @@ use super::{
     reject::{Blame, Rejection},
     trail::Trail,
 };
-use crate::{routing::RuleId, telemetry};
+use crate::{
+    routing::{Cors, RuleId},
+    telemetry,
+};
 use http::{HeaderValue, Method, StatusCode, Version};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -32,6 +35,8 @@ pub(super) struct Record {
     pub(super) hsts: Option<HeaderValue>,
     pub(super) upstream: Option<SocketAddr>,
     pub(super) trail: Trail,
+    /// What browsers are told on the answer, whatever it is.
+    pub(super) cors: Option<Arc<Cors>>,
     status: StatusCode,
     reason: &'static str,
     blame: Option<&'static str>,
@@ -56,6 +61,7 @@ impl Record {
             hsts: None,
             upstream: None,
             trail: Trail::default(),
+            cors: None,
             status: StatusCode::OK,
             // Kept when nobody answers: the client went away.
             reason: "aborted",

@@ -5,6 +5,7 @@
 
 mod backend;
 mod certificate;
+mod cors;
 mod encryption;
 mod host;
 mod path;
@@ -16,6 +17,7 @@ mod transport;
 pub use self::{
     backend::{BackendId, EndpointSet},
     certificate::{Certificate, CertificateError},
+    cors::{Cors, Origins},
     encryption::{Encryption, HostCertificate},
     host::{Host, HostError, HostPattern},
     path::{CanonicalPath, PathError},

@@ -7,7 +7,7 @@ use crate::{
 use http::{HeaderName, Method};
 use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
-use super::{backend::BackendId, transport::Transport};
+use super::{Cors, backend::BackendId, transport::Transport};
 
 /// One rule of one ProtectedEndpoint under one path.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Route {
     pub methods: Vec<Method>,
     /// Removed from every client request in every spelling: the claim headers of the whole namespace.
     pub managed: Arc<ManagedHeaders>,
+    /// What browsers are told, also where the rule refuses.
+    pub cors: Option<Arc<Cors>>,
     pub plan: Plan,
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::routing::Origins;
 use http::Request;
 
 fn places(header: &'static str, cookie: Option<&str>, strip: bool) -> Credentials {
@@ -121,12 +122,22 @@ fn a_cookie_acts_only_for_its_own_site() {
         ("no word of it", &refuse, Place::Cookie, "DELETE", &[], false),
         ("an upgrade is not a read", &refuse, Place::Cookie, "GET", &[("upgrade", "websocket")], false),
         ("unknown methods write", &refuse, Place::Cookie, "FOO", &[], false),
+        ("an origin of cors", &refuse, Place::Cookie, "POST", &[("origin", "https://app.example")], true),
+        ("its sibling", &refuse, Place::Cookie, "POST", &[("origin", "https://x.app.example")], false),
+        ("an origin of cors beside another", &refuse, Place::Cookie, "POST", &[("origin", "https://app.example"), ("origin", "https://evil.example")], false),
+        ("Sec-Fetch-Site outweighs cors", &refuse, Place::Cookie, "POST", &[("sec-fetch-site", "cross-site"), ("origin", "https://app.example")], false),
         ("allowed", &allow, Place::Cookie, "POST", &[("sec-fetch-site", "cross-site")], true),
     ];
+    let cors =
+        |origins| Cors { origins, methods: None, headers: HeaderValue::from_static("a"), exposed: None, credentials: true, max_age: None };
+    let named = cors(Origins::Named(["https://app.example".into()].into()));
     for (name, places, place, method, lines, want) in cases {
-        let got = check_origin(places, *place, &parts(method, lines), "a.example");
+        let got = check_origin(places, *place, &parts(method, lines), "a.example", Some(&named));
         assert_eq!(got.is_ok(), *want, "{name}");
     }
+    let foreign = parts("POST", &[("origin", "https://evil.example")]);
+    let any = check_origin(&refuse, Place::Cookie, &foreign, "a.example", Some(&cors(Origins::Any)));
+    assert_eq!(any, Err(Rejection::CrossOrigin), "* trusts nobody in particular");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use PathKind::{Exact, Prefix};
 fn route(index: usize, methods: &[&str]) -> Arc<Route> {
     let id = RuleId { namespace: "ns".into(), name: "pe".into(), rule: index.to_string().into() };
     let methods = methods.iter().map(|m| m.parse().unwrap()).collect();
-    Arc::new(Route { id, methods, managed: Arc::new(ManagedHeaders::default()), plan: Plan::Refuse(Refusal::InvalidSpec) })
+    Arc::new(Route { id, methods, managed: Arc::new(ManagedHeaders::default()), cors: None, plan: Plan::Refuse(Refusal::InvalidSpec) })
 }
 
 fn table(places: &[Place]) -> Snapshot {
