@@ -177,6 +177,9 @@ pub struct Gateway {
     /// Ends an answer, or what is left of an upload, of which no byte came or went for so long; event streams need signs of life
     #[arg(long, value_name = "DURATION", env = "PORTCULLIS_BODY_IDLE", default_value = "1h", value_parser = humantime::parse_duration)]
     pub body_idle: Duration,
+    /// Ends a WebSocket that is open for so long, however busy it is
+    #[arg(long, value_name = "DURATION", env = "PORTCULLIS_WEBSOCKET_LIFE", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub websocket_life: Duration,
     /// Serve the ProtectedEndpoints whose spec.className is this
     #[arg(long, value_name = "NAME", env = "PORTCULLIS_CLASS", default_value = DEFAULT_CLASS)]
     pub class: String,

@@ -55,3 +55,5 @@ mod tokens;
 mod transports;
 #[path = "wire/upstream.rs"]
 mod upstream;
+#[path = "wire/websocket.rs"]
+mod websocket;

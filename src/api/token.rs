@@ -56,8 +56,9 @@ pub struct Token {
     #[serde(default)]
     pub cross_origin: CrossOrigin,
 
-    /// What becomes of an answer that is still under way when its token expires, such as server-sent events. Close: it is cut off
-    /// then (see auth0.leeway). Keep: it may go on. Default: Close.
+    /// What becomes of an answer that is still under way when its token expires, such as server-sent events or a WebSocket. Close:
+    /// it is cut off then (see auth0.leeway); a WebSocket is closed with 1008 where a frame has just ended. Keep: it may go on, a
+    /// WebSocket until its rule no longer lets it in. Default: Close.
     #[serde(default)]
     pub streams_at_expiry: StreamsAtExpiry,
 }

@@ -220,7 +220,7 @@ fn gateway(args: &args::Gateway, via: String, live: &Arc<Live>, collectors: Vec<
         health_path: args.health_path(),
         client_address: args.client_address(),
         via,
-        timeouts: Timeouts { body_idle: args.body_idle, ..Timeouts::default() },
+        timeouts: Timeouts { body_idle: args.body_idle, websocket_life: args.websocket_life, ..Timeouts::default() },
         max_connections,
         https_public_port: args.https_public_port,
         max_streams: Limits::streams(max_connections),

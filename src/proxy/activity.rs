@@ -70,6 +70,12 @@ impl Activity {
         self.enter(ANSWER);
     }
 
+    /// From here on the connection is no HTTP: it lives while bytes come or go.
+    pub(super) fn switched(&self) {
+        self.ambiguous.stop();
+        self.answer_began();
+    }
+
     pub(super) fn request_ended(&self) {
         let left = self.uploads.load(Relaxed) > 0;
         self.enter(if left { UPLOAD } else { IDLE });

@@ -7,11 +7,12 @@ use super::{
     pool::Lease,
     record::Record,
     standing::Standing,
+    tunnel::Tunnel,
 };
 use bytes::Bytes;
 use http::{Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::Upgraded};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -23,7 +24,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     body: AnswerBody,
-    record: Record,
+    /// `None`: a [`Tunnel`] has it.
+    record: Option<Record>,
     /// Of an HTTP/2 stream.
     account: Option<Arc<Account>>,
 }
@@ -33,6 +35,8 @@ pub(super) enum AnswerBody {
     Empty,
     Text(Option<Bytes>),
     Upstream(Box<UpstreamBody>),
+    /// No body: what follows the head is no HTTP.
+    Tunnel(Box<Tunnel>),
 }
 
 /// A body on its way from a backend. Its connection goes back to the pool when the body has ended, and is closed when it is
@@ -82,7 +86,7 @@ pub(super) fn silence(response: &mut Response<ResponseBody>) {
 
 impl ResponseBody {
     pub(super) fn new(body: AnswerBody, record: Record) -> Self {
-        Self { body, record, account: None }
+        Self { body, record: Some(record), account: None }
     }
 
     pub(super) fn accounted(self, account: Option<Arc<Account>>) -> Self {
@@ -103,14 +107,34 @@ impl AnswerBody {
         Self::Upstream(Box::new(body))
     }
 
+    pub(super) fn tunnel(upstream: Upgraded, lease: Lease) -> Self {
+        Self::Tunnel(Box::new(Tunnel { upstream, lease, until: None, standing: None, record: None }))
+    }
+
     /// Cuts what is still under way at `until` (J99), or soon after `standing` is lost (J100).
     pub(super) fn ending(mut self, until: Option<Instant>, standing: Box<Standing>) -> Self {
-        if let Self::Upstream(body) = &mut self
-            && !body.incoming.is_end_stream()
-        {
-            body.term = Some(Box::new(Term { until, look: Instant::now() + standing.pause(), standing }));
+        match &mut self {
+            Self::Upstream(body) if !body.incoming.is_end_stream() => {
+                body.term = Some(Box::new(Term { until, look: Instant::now() + standing.pause(), standing }));
+            }
+            Self::Tunnel(tunnel) => (tunnel.until, tunnel.standing) = (until, Some(standing)),
+            Self::Upstream(_) | Self::Empty | Self::Text(_) => {}
         }
         self
+    }
+}
+
+// === impl ResponseBody ===
+
+impl ResponseBody {
+    /// What goes on when the head is sent; the request is recorded there.
+    pub(super) fn take_tunnel(&mut self) -> Option<Tunnel> {
+        if !matches!(self.body, AnswerBody::Tunnel(_)) {
+            return None;
+        }
+        let AnswerBody::Tunnel(mut tunnel) = std::mem::replace(&mut self.body, AnswerBody::Empty) else { return None };
+        tunnel.record = self.record.take();
+        Some(*tunnel)
     }
 }
 
@@ -204,12 +228,12 @@ impl Body for ResponseBody {
             ready!(account.poll_room(cx));
         }
         let polled = match &mut self.body {
-            AnswerBody::Empty => Poll::Ready(None),
+            AnswerBody::Empty | AnswerBody::Tunnel(_) => Poll::Ready(None),
             AnswerBody::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             AnswerBody::Upstream(upstream) => upstream.poll_data(cx),
         };
         if let Poll::Ready(Some(Err(broken))) = &polled {
-            self.record.broke_off(broken);
+            self.record.iter_mut().for_each(|record| record.broke_off(broken));
         }
         if let (Poll::Pending, Some(account)) = (&polled, &self.account) {
             account.awaits_backend();
@@ -219,7 +243,7 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
-            AnswerBody::Empty => true,
+            AnswerBody::Empty | AnswerBody::Tunnel(_) => true,
             AnswerBody::Text(text) => text.is_none(),
             AnswerBody::Upstream(upstream) => upstream.incoming.is_end_stream(),
         }
@@ -227,7 +251,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            AnswerBody::Empty => SizeHint::with_exact(0),
+            AnswerBody::Empty | AnswerBody::Tunnel(_) => SizeHint::with_exact(0),
             AnswerBody::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             AnswerBody::Upstream(upstream) => upstream.incoming.size_hint(),
         }

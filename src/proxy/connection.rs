@@ -1,8 +1,8 @@
 //! One client's connection, from its first byte to a gentle end.
 
 use super::{
-    Rejection, activity::Activity, handle::handle, listen::Protocol, record::Record, serve::Shutdown, socket, watched::Watched,
-    worker::Worker,
+    Rejection, activity::Activity, handle::handle, listen::Protocol, record::Record, serve::Shutdown, socket, tunnel::Slot,
+    watched::Watched, worker::Worker,
 };
 use crate::telemetry::Counted;
 use http::Version;
@@ -77,11 +77,12 @@ impl Worker {
     pub(super) async fn http1<S: Socket>(self: Arc<Self>, socket: S, peer: Peer) {
         let activity = Activity::new();
         let io = TokioIo::new(Watched::http1(socket, &activity));
+        let slot = Slot::default();
         let service = service_fn(|request| {
-            let (worker, activity, peer) = (Arc::clone(&self), Arc::clone(&activity), peer.clone());
+            let (worker, activity, peer, slot) = (Arc::clone(&self), Arc::clone(&activity), peer.clone(), slot.clone());
             // Asked here: requests are called in order.
             let admitted = if activity.ambiguous.next_is() { Err(Rejection::BadRequest("transfer_encoding")) } else { Ok(()) };
-            async move { Ok::<_, Infallible>(handle(worker, peer, activity, admitted, request).await) }
+            async move { Ok::<_, Infallible>(slot.keep(handle(worker, peer, activity, admitted, request).await)) }
         });
         // The library's own head timeout also ends idle connections; `Activity` tells the two apart.
         let mut builder = http1::Builder::new();
@@ -98,7 +99,12 @@ impl Worker {
                     self.ended(ended, &peer, &activity);
                     if whole {
                         // Done already, unless the client asked for an upgrade: the library leaves such connections to us.
-                        let _ = connection.into_parts().io.into_inner().shutdown().await;
+                        let parts = connection.into_parts();
+                        let mut client = parts.io.into_inner();
+                        match slot.take() {
+                            Some(tunnel) => tunnel.run(&self, client, parts.read_buf, &activity).await,
+                            None => drop(client.shutdown().await),
+                        }
                     }
                     break;
                 }

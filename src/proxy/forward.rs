@@ -6,6 +6,7 @@ use super::{
     pool::{ConnectError, Lease, Peers, Pool},
     reject::Rejection,
     upload::{Upload, Wait},
+    websocket::{self, Handshake},
     worker::Worker,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -53,6 +54,7 @@ pub(super) async fn forward(
     _permit: Permit,
     request: Request<Upload>,
     upstream: &Upstream,
+    handshake: Option<&Handshake>,
     chosen: &mut Option<SocketAddr>,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let (wait, keeps_trailers) = (request.body().wait(), request.body().has_trailers());
@@ -62,6 +64,10 @@ pub(super) async fn forward(
         worker.pool.timed_out(&worker.pool.peers(&upstream.transport), address, start);
     }
     let (mut response, lease) = exchanged?;
+    if let Some(handshake) = handshake.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        handshake.check(response.headers())?;
+        return switched(response, lease).await;
+    }
     check_response(&response)?;
     // Our own, or a client would take a body that breaks off for one that ends with the connection.
     *response.version_mut() = Version::HTTP_11;
@@ -76,6 +82,14 @@ pub(super) async fn forward(
 pub(super) fn endpoints(worker: &Worker, upstream: &Upstream) -> Result<Arc<EndpointSet>, Rejection> {
     let endpoints = worker.gateway.live.endpoints_of(&upstream.backend);
     endpoints.filter(|endpoints| !endpoints.addresses().is_empty()).ok_or(Rejection::NoEndpoint)
+}
+
+/// The backend has switched: from here on the connection is no HTTP.
+async fn switched(mut response: Response<Incoming>, lease: Lease) -> Result<Response<AnswerBody>, Rejection> {
+    let upgraded = hyper::upgrade::on(&mut response).await.map_err(|_| Rejection::Upstream("closed"))?;
+    headers::clean_response(response.headers_mut());
+    websocket::switch(response.headers_mut());
+    Ok(response.map(|_| AnswerBody::tunnel(upgraded, lease)))
 }
 
 /// One line of digits, or none: the library looks at it only where a body follows.
@@ -130,7 +144,12 @@ async fn send(
     fresh: bool,
     request: Request<Upload>,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
-    let mut lease = match pool.lease(peers, address, fresh).await {
+    // Only a WebSocket's request still has the header.
+    let leased = match request.headers().contains_key(UPGRADE) {
+        true => pool.lease_alone(peers, address).await,
+        false => pool.lease(peers, address, fresh).await,
+    };
+    let mut lease = match leased {
         Ok(lease) => lease,
         Err(error) => return Err(Failure::NotConnected(request, error)),
     };

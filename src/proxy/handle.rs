@@ -19,6 +19,7 @@ use super::{
     target::Target,
     trail::{Step, Trail},
     upload::Upload,
+    websocket::{self, Handshake},
     worker::Worker,
 };
 use crate::{
@@ -94,7 +95,8 @@ pub(super) async fn handle(
     if let Some(hsts) = record.hsts.take() {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
-    if worker.is_draining() || activity.ambiguous.is_lost() {
+    let switches = matches!(response.body(), AnswerBody::Tunnel(_));
+    if !switches && (worker.is_draining() || activity.ambiguous.is_lost()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     activity.answer_began();
@@ -102,7 +104,7 @@ pub(super) async fn handle(
 }
 
 async fn serve(worker: &Worker, peer: &Peer, parts: Parts, body: Upload, record: &mut Record) -> Result<Response<AnswerBody>, Rejection> {
-    let Passage { route, permit, request, until, standing } = match decide(worker, peer, parts, body, record).await? {
+    let Passage { route, permit, mut request, until, standing } = match decide(worker, peer, parts, body, record).await? {
         Decision::Answer(response, label) => {
             record.served(response.status(), label);
             return Ok(response);
@@ -112,7 +114,8 @@ async fn serve(worker: &Worker, peer: &Peer, parts: Parts, body: Upload, record:
     // 6. Forward, with the permit, and for as long as the token lasts and would be taken again.
     let upstream = &route.plan.sound().map_err(Rejection::Refused)?.upstream;
     let wait = request.body().wait();
-    let response = forward(worker, permit, request, upstream, &mut record.upstream).await;
+    let handshake = request.extensions_mut().remove::<Handshake>();
+    let response = forward(worker, permit, request, upstream, handshake.as_ref(), &mut record.upstream).await;
     let mut response = response.map_err(|rejection| wait.explain(rejection))?;
     if record.cors.is_some() {
         cors::silence(response.headers_mut());
@@ -166,6 +169,7 @@ pub(super) async fn decide(
     let is_call = grpc::content_type(&parts).is_some();
     let trailers = || Trailers { managed: Arc::clone(&route.managed), credential: serve.credentials.header.clone() };
     let body = body.limited(serve.max_request_body)?.with_trailers(is_call.then(trailers));
+    let handshake = websocket::asked(&parts, !http_body::Body::is_end_stream(&body), &serve.upstream.transport)?;
     // 5. What the backend sees: cleaned of the client's connection and of its word about itself, then ours.
     headers::check_loop(&parts.headers, &worker.gateway.settings.via)?;
     record.trail.pass(Step::Loop);
@@ -175,6 +179,10 @@ pub(super) async fn decide(
         credentials::pass_on(&serve.credentials, token, request.headers_mut())?;
         identity::set(&policy.claim_headers, claims, request.headers_mut())?;
         record.trail.pass(Step::Identity);
+    }
+    if let Some(handshake) = handshake {
+        handshake.ask(request.headers_mut());
+        request.extensions_mut().insert(handshake);
     }
     let until = identity.and_then(|identity| {
         let now = worker.gateway.clock.now();

@@ -16,6 +16,8 @@ pub(super) struct Ambiguous {
     /// Requests that can be told apart, while `lost`.
     clear: AtomicU64,
     lost: AtomicBool,
+    /// No requests any more.
+    over: AtomicBool,
 }
 
 /// Where the next byte belongs.
@@ -59,6 +61,11 @@ impl Ambiguous {
         self.request.load(Relaxed) == number || self.is_lost() && number > self.clear.load(Relaxed)
     }
 
+    /// What comes from here on are no requests.
+    pub(super) fn stop(&self) {
+        self.over.store(true, Relaxed);
+    }
+
     /// Whether requests are no longer told apart: the connection may serve what it has begun, and nothing after it.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Relaxed)
@@ -70,6 +77,9 @@ impl Ambiguous {
 impl Follower {
     /// These bytes come next on the connection.
     pub(super) fn read(&mut self, mut bytes: &[u8], ambiguous: &Ambiguous) {
+        if ambiguous.over.load(Relaxed) {
+            return;
+        }
         while !bytes.is_empty() {
             bytes = match self.part {
                 Part::Body(left) => self.skip(bytes, left, Part::Body, Part::Head),

@@ -38,13 +38,16 @@ mod record;
 mod reject;
 mod serve;
 mod socket;
+mod spoken;
 mod standing;
 mod streams;
 mod target;
 mod tls;
 mod trail;
+mod tunnel;
 mod upload;
 mod watched;
+mod websocket;
 mod worker;
 
 pub use self::{
@@ -129,6 +132,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// Between two looks whether an answer under way would be given again (J100): well within the time that a drain takes.
     pub standing: Duration,
+    /// A WebSocket, however busy.
+    pub websocket_life: Duration,
     /// To open a connection to a backend.
     pub connect: Duration,
     /// An upstream connection without a request.
@@ -169,6 +174,7 @@ impl Default for Timeouts {
             write_stall: Duration::from_secs(30),
             body_idle: Duration::from_secs(3600),
             standing: Duration::from_secs(10),
+            websocket_life: Duration::from_secs(24 * 3600),
             connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(20),
             upstream_life: Duration::from_secs(600),

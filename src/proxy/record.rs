@@ -6,6 +6,7 @@ use super::{
     body::Broken,
     reject::{Blame, Rejection},
     trail::Trail,
+    tunnel::End,
 };
 use crate::{
     routing::{Cors, RuleId},
@@ -92,6 +93,12 @@ impl Record {
                 ("withdrawn", Some(rejection.blame().as_str()))
             }
         };
+    }
+
+    /// A WebSocket is over.
+    pub(super) fn tunnel_ended(&mut self, end: End) {
+        self.reason = end.as_str();
+        self.blame = matches!(end, End::Expired | End::Idle).then_some(Blame::Client.as_str());
     }
 
     pub(super) fn rejected(&mut self, rejection: &Rejection) {

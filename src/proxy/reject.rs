@@ -1,6 +1,6 @@
 //! The one place that turns a failure into an answer. Each failure knows its status, its bounded reason and whose fault it is.
 
-use super::{body::AnswerBody, grpc};
+use super::{body::AnswerBody, grpc, websocket};
 use crate::{authz::Denied, jwt::TokenError, routing::Refusal};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -45,6 +45,8 @@ pub enum Rejection {
     UpstreamLimit,
     UpstreamTimeout,
     UriTooLong,
+    /// A WebSocket of another version than 13.
+    WebSocketVersion,
 }
 
 /// Whose fault a failure is.
@@ -87,6 +89,7 @@ impl Rejection {
             }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         }
@@ -117,6 +120,7 @@ impl Rejection {
             Self::UpstreamLimit => "upstream_limit",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UriTooLong => "uri_too_long",
+            Self::WebSocketVersion => "websocket_version",
         }
     }
 
@@ -177,6 +181,7 @@ impl Rejection {
             Self::NoRoute => "Nothing is served here",
             Self::Upstream(_) => "The backend did not answer",
             Self::UpstreamTimeout => "The backend did not answer in time",
+            Self::WebSocketVersion => "WebSockets are of version 13",
             Self::UriTooLong => "The path and query are longer than 16 KiB",
         }
     }
@@ -200,6 +205,10 @@ impl Rejection {
             Self::MethodNotAllowed(allow) => drop(headers.insert(header::ALLOW, allow.clone())),
             Self::KeysUnavailable | Self::NotReady | Self::Overloaded | Self::NoEndpoint | Self::Refused(_) | Self::UpstreamLimit => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            Self::WebSocketVersion => {
+                websocket::switch(headers);
+                headers.insert(header::SEC_WEBSOCKET_VERSION, websocket::VERSION);
             }
             // What follows such a request on its connection cannot be trusted to be a request (P16).
             Self::BadRequest(_) | Self::UriTooLong => drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close"))),
@@ -309,6 +318,11 @@ mod tests {
             (Rejection::BodyTooLarge, 413, vec![]),
             (Rejection::ExpectationFailed, 417, vec![]),
             (Rejection::ClaimTooLong, 403, vec![]),
+            (
+                Rejection::WebSocketVersion,
+                426,
+                ["connection: Upgrade", "upgrade: websocket", "sec-websocket-version: 13"].map(str::to_owned).to_vec(),
+            ),
             (Rejection::UriTooLong, 414, vec!["connection: close".to_owned()]),
         ];
         for (rejection, status, headers) in cases {

@@ -17,6 +17,8 @@ pub struct Metrics {
     series: Series,
     /// Open client connections.
     pub connections: Gauge,
+    /// Open WebSockets, among the clients' connections.
+    pub websockets: Gauge,
     /// Open connections to backends.
     pub upstream_connections: Gauge,
     /// Endpoints of backends that are left out because they failed, over all workers.
@@ -51,6 +53,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("portcullis"),
             series: Series::default(),
             connections: Gauge::default(),
+            websockets: Gauge::default(),
             upstream_connections: Gauge::default(),
             upstream_ejected: Gauge::default(),
             upstream_ejections: Counter::default(),
@@ -102,6 +105,7 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register_collector(Box::new(self.series.clone()));
         registry.register("connections", "Open client connections", self.connections.clone());
+        registry.register("websockets", "Open WebSockets, among the client connections", self.websockets.clone());
         registry.register("upstream_connections", "Open connections to backends", self.upstream_connections.clone());
         registry.register("upstream_ejected", "Endpoints left out because they failed, by worker", self.upstream_ejected.clone());
         registry.register("upstream_ejections", "How often a worker left an endpoint out", self.upstream_ejections.clone());

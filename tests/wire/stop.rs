@@ -240,6 +240,7 @@ pub const SHORT: Timeouts = Timeouts {
     upstream_life: Duration::from_secs(600),
     ejection: Duration::from_secs(5),
     body_idle: Duration::from_secs(20),
+    websocket_life: Duration::from_secs(3600),
 };
 
 async fn closes_after(client: &mut Client, limit: Duration) {

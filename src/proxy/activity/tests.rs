@@ -12,6 +12,7 @@ const LIMITS: Timeouts = Timeouts {
     upstream_life: Duration::from_secs(600),
     ejection: Duration::from_secs(5),
     body_idle: Duration::from_secs(100),
+    websocket_life: Duration::from_secs(24 * 3600),
 };
 
 async fn expires_after(activity: &Activity) -> Option<u64> {

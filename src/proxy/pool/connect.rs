@@ -2,6 +2,7 @@
 
 use super::{
     Patience,
+    held::Held,
     limit::Open,
     shared::{Bound, MAX_STREAMS, Shared},
 };
@@ -32,6 +33,8 @@ pub(super) enum Dial {
 /// What every TLS connection of one identity has in common, sessions to resume included.
 pub(super) struct Secure {
     connector: TlsConnector,
+    /// Offers no other protocol.
+    http1: TlsConnector,
     name: ServerName<'static>,
 }
 
@@ -71,6 +74,21 @@ impl Dial {
         Self::Https(secure.ok())
     }
 
+    /// A connection of HTTP/1.1, whatever else the backend speaks. There is no deadline here.
+    pub(super) async fn connect_http1(&self, address: SocketAddr, open: Open) -> Result<Connection, ConnectError> {
+        let socket = TcpStream::connect(address).await?;
+        socket::set_up(&socket, BACKEND_TIMEOUT)?;
+        match self {
+            Self::Http => http1(socket, open).await,
+            Self::H2c => Err(ConnectError::Failed),
+            Self::Https(None) => Err(ConnectError::Tls("tls_config")),
+            Self::Https(Some(secure)) => {
+                let stream = secure.http1.connect(secure.name.clone(), socket).await.map_err(|error| tls_error(&error))?;
+                http1(stream, open).await
+            }
+        }
+    }
+
     /// There is no deadline here.
     pub(super) async fn connect(&self, address: SocketAddr, open: Open, patience: Patience) -> Result<Connection, ConnectError> {
         let socket = TcpStream::connect(address).await?;
@@ -91,12 +109,11 @@ impl Dial {
 }
 
 async fn http1(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, open: Open) -> Result<Connection, ConnectError> {
-    let handshake = http1::Builder::new().max_buf_size(MAX_BUFFER as usize).handshake(TokioIo::new(io));
+    let handshake = http1::Builder::new().max_buf_size(MAX_BUFFER as usize).handshake(TokioIo::new(Held::new(io, open)));
     let (sender, connection) = handshake.await.map_err(|_| ConnectError::Failed)?;
     tokio::spawn(async move {
-        let _open = open;
         // Its requests hear of every failure.
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
     });
     Ok(Connection::Http1(sender))
 }
@@ -130,7 +147,9 @@ impl Secure {
         };
         let name = ServerName::try_from(tls.server_name.to_string()).map_err(|error| error.to_string())?;
         let config = client_config(roots).map_err(|error| error.to_string())?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+        let mut http1 = config.clone();
+        http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), http1: TlsConnector::from(Arc::new(http1)), name })
     }
 }
 

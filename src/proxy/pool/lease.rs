@@ -59,6 +59,11 @@ impl Lease {
         (self.born, self.connection) = (Instant::now(), Some(connection));
     }
 
+    /// Takes one that says nothing about how the endpoint is spoken to otherwise.
+    pub(super) fn hold_alone(&mut self, connection: Connection) {
+        (self.born, self.connection) = (Instant::now(), Some(connection));
+    }
+
     /// # Errors
     /// With the request, when it was not sent at all.
     pub(in crate::proxy) async fn send(

@@ -10,6 +10,7 @@
 mod connect;
 mod endpoint;
 mod health;
+mod held;
 mod lease;
 mod limit;
 mod opening;
@@ -122,6 +123,26 @@ impl Pool {
     pub(super) fn timed_out(&self, peers: &Peers, address: SocketAddr, since: Instant) {
         peers.endpoint(address).retire_silent(since);
         self.failed(peers, address);
+    }
+
+    /// As [`Self::lease`], over a connection of HTTP/1.1 that no other request has used: it may become something else.
+    pub(super) async fn lease_alone(&self, peers: &Peers, address: SocketAddr) -> Result<Lease, ConnectError> {
+        let mut lease = Lease::new(peers.endpoint(address), self.patience);
+        let open = async {
+            let open = self.limit.open(|| self.close_idle()).await?;
+            peers.dial().connect_http1(address, open).await
+        };
+        let connection = timeout(self.patience.connect, open).await.unwrap_or(Err(ConnectError::Timeout));
+        match connection {
+            Ok(connection) => lease.hold_alone(connection),
+            Err(error) => {
+                if error != ConnectError::Busy {
+                    self.failed(peers, address);
+                }
+                return Err(error);
+            }
+        }
+        Ok(lease)
     }
 
     /// Closes connections that were idle too long, are too old, or lead to an address that is none of a backend's any more, and
