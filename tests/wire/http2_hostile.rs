@@ -136,22 +136,25 @@ async fn p25_a_header_bomb_is_refused() {
 
 #[tokio::test]
 async fn p56_a_connection_that_is_idle_or_dribbles_its_head_is_closed() {
+    const LONG: Duration = Duration::from_secs(600);
     let origin = Origin::saying(OK).await;
-    let gateway = behind(&origin, SHORT);
+    // Each limit alone: the other must not be what ends the connection.
+    let (idle, slow) = (behind(&origin, Timeouts { header: LONG, ..SHORT }), behind(&origin, Timeouts { idle: LONG, ..SHORT }));
     let settings = frame(SETTINGS, 0, 0, &[]);
     let half_head = frame(HEADERS, 0, 1, &head("GET", "/open", &[]));
     let cut_head = get(1)[..20].to_vec();
     let ping = frame(PING, ACK, 0, &[0; 8]);
     #[rustfmt::skip]
     let rows = [
-        ("says nothing", vec![], vec![], SHORT.idle),
-        ("half a preface", PREFACE[..12].to_vec(), vec![], SHORT.header),
-        ("no request", [PREFACE, &settings].concat(), vec![], SHORT.idle),
-        ("pings instead", [PREFACE, &settings].concat(), ping, SHORT.idle),
-        ("a head without an end", [PREFACE, &settings, &half_head].concat(), frame(CONTINUATION, 0, 1, &literal("x-a", "b")), SHORT.header),
-        ("a frame without an end", [PREFACE, &settings, &cut_head].concat(), vec![], SHORT.header),
+        ("says nothing", vec![], vec![], &idle),
+        ("half a preface", PREFACE[..12].to_vec(), vec![], &slow),
+        ("no request", [PREFACE, &settings].concat(), vec![], &idle),
+        ("pings instead", [PREFACE, &settings].concat(), ping, &idle),
+        ("a head without an end", [PREFACE, &settings, &half_head].concat(), frame(CONTINUATION, 0, 1, &literal("x-a", "b")), &slow),
+        ("a frame without an end", [PREFACE, &settings, &cut_head].concat(), vec![], &slow),
     ];
-    for (name, first, then, limit) in rows {
+    for (name, first, then, gateway) in rows {
+        let limit = if std::ptr::eq(gateway, &idle) { SHORT.idle } else { SHORT.header };
         let mut raw = Raw::bare(gateway.h2c).await;
         let start = Instant::now();
         raw.send(first).await;
