@@ -151,9 +151,10 @@ async fn an_answer_to_head_has_no_body() {
     for (name, uri, length) in rows {
         let answer = client.request("HEAD", uri, &[]).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str(), answer.header("content-length")), (200, "", Some(length)), "{name}");
+        assert!(answer.error.is_none(), "{name}: {:?}", answer.error);
     }
     let problem = client.request("HEAD", API, &[("accept", "application/json")]).await;
-    assert_eq!((problem.status.as_u16(), problem.body.as_str()), (401, ""));
+    assert_eq!((problem.status.as_u16(), problem.body.as_str(), problem.error.is_none()), (401, "", true));
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ const OPEN: &str = "https://api.example.com/open";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// SETTINGS_INITIAL_WINDOW_SIZE.
 const WINDOW: u16 = 4;
+/// A limit that is not what a test is about.
+const LONG: Duration = Duration::from_secs(600);
 
 fn behind(origin: &Origin, timeouts: Timeouts) -> Gateway {
     Setup::new(&manifest(RULES)).behind("web", &[origin.address]).timeouts(timeouts).start()
@@ -136,7 +138,6 @@ async fn p25_a_header_bomb_is_refused() {
 
 #[tokio::test]
 async fn p56_a_connection_that_is_idle_or_dribbles_its_head_is_closed() {
-    const LONG: Duration = Duration::from_secs(600);
     let origin = Origin::saying(OK).await;
     // Each limit alone: the other must not be what ends the connection.
     let (idle, slow) = (behind(&origin, Timeouts { header: LONG, ..SHORT }), behind(&origin, Timeouts { idle: LONG, ..SHORT }));
@@ -241,7 +242,7 @@ async fn p25_p61_a_zero_window_stall_holds_little_and_not_for_long() {
 #[tokio::test]
 async fn p25_p61_a_stall_behind_the_last_byte_ends_the_connection() {
     let origin = Origin::saying(format!("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n{}", "a".repeat(3000))).await;
-    let gateway = behind(&origin, SHORT);
+    let gateway = behind(&origin, Timeouts { idle: LONG, ..SHORT });
     let mut raw = Raw::connect(gateway.h2c, &[(WINDOW, 10)]).await;
     raw.get(1, "/open").await;
     raw.goodbye(Duration::from_secs(5)).await;
