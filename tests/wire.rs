@@ -25,6 +25,8 @@ mod bodies;
 mod cors;
 #[path = "wire/framing.rs"]
 mod framing;
+#[path = "wire/grpc.rs"]
+mod grpc;
 #[path = "wire/headers.rs"]
 mod headers;
 #[path = "wire/http2_hostile.rs"]
