@@ -14,15 +14,16 @@ from .targets import Direct, Setting, Target
 from .tokens import Material
 
 _READY_PATIENCE = 30  # seconds until the first request with a good token passes
-_PORTS_OF_A_TARGET = 3
+_PORTS_OF_A_TARGET = 4
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A started target with its upstream, ready for requests on `port`."""
+    """A started target with its upstream, ready for requests on `port`, and over TLS, if it offers that, on `tls_port`."""
 
     target: Target
     port: int
+    tls_port: int
     process: Popen
     upstream: Popen
     cores: Cores
@@ -38,7 +39,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Arena:
-    """Ports from `base` on: the upstream, the issuer's two, then three for each target. All on 127.0.0.1."""
+    """Ports from `base` on: the upstream, the issuer's two, then four for each target. All on 127.0.0.1."""
 
     base: int
     cores: Cores
@@ -55,17 +56,17 @@ class Arena:
             yield
 
     @contextmanager
-    def stage(self, target: Target, place: int, workers: int = 1, routes: int = 1, keeps_heads: bool = False) -> Iterator[Stage]:
+    def stage(self, target: Target, place: int, workers: int = 1, routes: int = 1, issuers: int = 1, keeps_heads: bool = False) -> Iterator[Stage]:
         """`place` is the target's number: it has ports and a directory of its own."""
         cores = self.cores.both if workers > 1 else self.cores
         if isinstance(target, Direct):
             with self._upstream(cores.target) as upstream:
-                yield Stage(target, self.upstream_port, upstream, upstream, cores, self.material)
+                yield Stage(target, self.upstream_port, 0, upstream, upstream, cores, self.material)
             return
-        setting = self._setting(target, place, workers, routes)
+        setting = self._setting(target, place, workers, routes, issuers)
         with self._upstream(cores.client, keeps_heads) as upstream, self._started(target, setting, cores.target) as process:
             _wait_until_it_passes(setting)
-            yield Stage(target, setting.port, process, upstream, cores, self.material)
+            yield Stage(target, setting.port, setting.tls_port, process, upstream, cores, self.material)
 
     @contextmanager
     def _upstream(self, cores: frozenset[int], keeps_heads: bool = False) -> Iterator[Popen]:
@@ -86,7 +87,7 @@ class Arena:
             wait_for_port(setting.port, process)
             yield process
 
-    def _setting(self, target: Target, place: int, workers: int, routes: int) -> Setting:
+    def _setting(self, target: Target, place: int, workers: int, routes: int, issuers: int) -> Setting:
         first = self.base + 10 + place * _PORTS_OF_A_TARGET
         directory = self.directory / target.name
         directory.mkdir(parents=True, exist_ok=True)
@@ -94,11 +95,13 @@ class Arena:
             port=first,
             admin_port=first + 1,
             inspect_port=first + 2,
+            tls_port=first + 3,
             upstream_port=self.upstream_port,
             keys_http_port=self.base + 1,
             keys_https_port=self.base + 2,
             workers=workers,
             routes=routes,
+            issuers=issuers,
             material=self.material,
             directory=directory,
         )

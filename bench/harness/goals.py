@@ -111,6 +111,8 @@ GOALS = (
     Faster("answers of 10 MiB", "download-10m", 1.0),
     Faster("request bodies of 100 KiB", "upload-100k", 1.0),
     Faster("request bodies of 10 MiB", "upload-10m", 1.0),
+    Faster("TLS 1.3, kept alive", "tls", 1.0),
+    Faster("HTTP/2, 100 streams a connection", "http2", 1.0),
     AtMost("memory of an idle connection", "idle", "bytes_per_connection", 10, 1024, "KiB"),
     AtMost("memory when idle", "plain", "rss_idle", 30, 1e6, "MB"),
 )

@@ -1,7 +1,5 @@
-"""Load: what wrk is told, and what it says afterwards. Another generator (h2load) would be a second such module."""
-import os
+"""Load: what wrk is told, and what it says afterwards. h2load.py is the second such module, for TLS and HTTP/2."""
 import re
-import subprocess
 from dataclasses import dataclass
 
 from . import places
@@ -10,7 +8,6 @@ from .processes import Failed
 from .tokens import Material
 
 MOST_SECONDS = 15  # of one load; nothing here loads a machine for longer
-_GRACE = 20  # seconds after which a wrk that does not end has failed
 
 
 @dataclass(frozen=True)
@@ -30,52 +27,38 @@ class Load:
     host: str = PROTECTED_HOST
     connections: int = 64
     threads: int = 1
+    tls: bool = False  # on the target's TLS port
+    http2: bool = False  # over TLS
+    streams: int = 1  # at once on a connection, with http2
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one load. Latencies in µs."""
+    """Of one load. Latencies in µs, where the generator tells them."""
 
     requests: int
     seconds: float
     rps: float
-    p50: float
-    p90: float
-    p99: float
     other_statuses: int  # answers that are neither 2xx nor 3xx
     socket_errors: int
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+def bounded(seconds: int) -> int:
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ValueError(f"a load lasts from 1 to {MOST_SECONDS} s, not {seconds}")
+    return seconds
 
 
 def command(load: Load, port: int, seconds: int, material: Material) -> list[str]:
-    if not 0 < seconds <= MOST_SECONDS:
-        raise ValueError(f"a load lasts from 1 to {MOST_SECONDS} s, not {seconds}")
-    size = ["-t", str(load.threads), "-c", str(load.connections), "-d", f"{seconds}s", "--timeout", "5s", "--latency"]
+    size = ["-t", str(load.threads), "-c", str(load.connections), "-d", f"{bounded(seconds)}s", "--timeout", "5s", "--latency"]
     headers = ["-H", f"Host: {load.host}"]
     if load.sends_token and not load.requests:
         headers += ["-H", f"Authorization: Bearer {material.hot_token}"]
     script, arguments = _script(load, material)
     return [places.program("wrk"), *size, *headers, *script, f"http://127.0.0.1:{port}{load.path}", *arguments]
-
-
-def start(load: Load, port: int, seconds: int, material: Material, cores: frozenset[int]) -> subprocess.Popen:
-    return subprocess.Popen(
-        command(load, port, seconds, material),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-
-
-def finish(wrk: subprocess.Popen) -> Outcome:
-    try:
-        output, errors = wrk.communicate(timeout=MOST_SECONDS + _GRACE)
-    except BaseException:
-        wrk.kill()
-        wrk.wait()
-        raise
-    return parse(output, errors)
 
 
 def parse(output: str, errors: str = "") -> Outcome:

@@ -2,8 +2,7 @@
 import os
 from dataclasses import asdict, dataclass
 
-from . import load as wrk
-from . import machine
+from . import generator, machine
 from .arena import Stage
 from .http1 import Answer, ask
 from .load import Load, Outcome
@@ -55,25 +54,27 @@ def probe(stage: Stage, load: Load, expected: Expected) -> list[str]:
     path = load.path
     if load.requests:
         path, token = stage.material.requests(load.requests).open().readline().split()
-    mismatch = expected.mismatch(ask(stage.port, token, path, load.host, body))
+    answer = ask(stage.tls_port if load.tls else stage.port, token, path, load.host, body, tls=load.tls)
+    mismatch = expected.mismatch(answer)
     return [mismatch] if mismatch else []
 
 
 def warm_up(stage: Stage, load: Load, patience: Patience) -> None:
     if patience.warm_up:
-        wrk.finish(wrk.start(load, stage.port, patience.warm_up, stage.material, stage.cores.client))
+        generator.start(load, stage, patience.warm_up).finish()
 
 
 def measure(stage: Stage, load: Load, seconds: int, patience: Patience, expected: Expected, flood: Load | None = None) -> dict:
     """The sample: everything that is known about this load. With a flood, that runs beside it."""
     quiet = machine.wait_until_quiet(patience.quiet, patience.wait)
     before = _Reading.of(stage)
-    beside = wrk.start(flood, stage.port, seconds + FLOOD_LEAD, stage.material, stage.cores.client) if flood else None
-    outcome = wrk.finish(wrk.start(load, stage.port, seconds, stage.material, stage.cores.client))
-    flooded = wrk.finish(beside) if beside else None
+    beside = generator.start(flood, stage, seconds + FLOOD_LEAD) if flood else None
+    outcome = generator.start(load, stage, seconds).finish()
+    flooded = beside.finish() if beside else None
     spent = _Reading.of(stage).since(before)
     errors = expected.errors(outcome)
-    sample = {**asdict(outcome), **spent.per_request(outcome, flooded), **_noise(quiet, spent)}
+    told = {name: value for name, value in asdict(outcome).items() if value is not None}
+    sample = {**told, **spent.per_request(outcome, flooded), **_noise(quiet, spent)}
     if flooded:
         refused = Expected(401 if stage.target.checks_tokens else 200)
         errors += [f"flood: {error}" for error in refused.errors(flooded)]
@@ -87,7 +88,7 @@ class _Reading:
 
     target: machine.Usage
     upstream: machine.Usage
-    client: float  # of the wrk processes that have ended
+    client: float  # of the generators' processes that have ended
     clock: machine.Clock
 
     @classmethod

@@ -19,3 +19,8 @@ def route_path(index: int) -> str:
 
 def route_prefix(index: int) -> str:
     return f"/routes/{index}"
+
+
+def issuer_host(index: int) -> str:
+    """A host whose tokens come from the issuer with this number."""
+    return f"issuer-{index}.example.com"

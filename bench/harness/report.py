@@ -5,7 +5,7 @@ from .results import Results
 from .scenarios import SCENARIOS
 from .statistics import Estimate, Table
 from .targets import REFERENCE
-from .tokens import ROUTES
+from .tokens import ISSUERS, ROUTES
 
 _HEAD = ("target", "CPU µs/request", f"÷ {REFERENCE.name}", "requests/s", f"÷ {REFERENCE.name}", "p50", "p99", "RSS, MB", "core busy: target, load", "noisy rounds")
 
@@ -104,6 +104,7 @@ def _idle(table: Table) -> str:
 # What must not make a request dearer: (of what, [(how much of it, scenario, step)]).
 CURVES = (
     ("routes", [(f"{count:,}", f"routes-{count}", "") for count in ROUTES]),
+    ("issuers", [(f"{count:,}", f"issuers-{count}", "") for count in ISSUERS]),
     ("live tokens", [("1", "tokens-hot", ""), ("2,000", "tokens-2000", ""), ("50,000", "tokens-50000", "second pass")]),
     ("idle connections", [("0", "tokens-hot", ""), ("with", "idle", "")]),
 )

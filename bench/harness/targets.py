@@ -16,6 +16,8 @@ TOKENS = "tokens"  # a host on which every request needs a valid token
 ROUTES = "routes"  # as many routes as the setting says
 BODIES = "bodies"  # any path and method
 TRAFFIC = "traffic"  # requests through another process
+TLS = "tls"  # HTTP/1.1 and HTTP/2 over TLS, on a port of its own
+ISSUERS = "issuers"  # as many issuers as the setting says, each with a host of its own
 
 # More than are ever opened: nginx closes idle connections when its table is nearly full, whatever the limit on open files.
 _CONNECTIONS = 32_768
@@ -28,11 +30,13 @@ class Setting:
     port: int
     admin_port: int
     inspect_port: int
+    tls_port: int
     upstream_port: int
     keys_http_port: int
     keys_https_port: int
     workers: int
     routes: int
+    issuers: int
     material: Material
     directory: Path
 
@@ -101,6 +105,9 @@ def _values(setting: Setting) -> dict[str, str]:
     material = setting.material
     return {
         "port": str(setting.port),
+        "tls_port": str(setting.tls_port),
+        "certificate": str(material.file("server.crt")),
+        "certificate_key": str(material.file("server.key")),
         "upstream": setting.upstream,
         "upstream_host": "127.0.0.1",
         "upstream_port": str(setting.upstream_port),
@@ -157,7 +164,7 @@ _KRAKEND_ENVIRONMENT = {**_GO, "USAGE_DISABLE": "1", "GIN_MODE": "release"}
 REFERENCE = Peer(
     name="nginx",
     program="nginx",
-    offers=_PLAIN | {ROUTES},
+    offers=_PLAIN | {ROUTES, TLS, ISSUERS},
     files=("nginx.conf",),
     arguments="-c {conf} -p {directory}",
     remark="checks no token: the reference of every ratio",

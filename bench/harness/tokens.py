@@ -11,13 +11,14 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
-from .names import AUDIENCE, DOMAIN, ISSUER, KEY_ID, PATH, route_path
+from .names import AUDIENCE, DOMAIN, ISSUER, KEY_ID, PATH, PROTECTED_HOST, PUBLIC_HOST, issuer_host, route_path
 
 FEW, MANY = 2_000, 50_000
 ROUTES = (1, 100, 10_000)
+ISSUERS = (1, 100)
 LIFETIME = 24 * 3600  # seconds from a token's iat to its exp
 MAX_AGE = 16 * 3600  # seconds after which tokens are minted anew
 _CHUNK = 1_000  # tokens that one process signs at a time
@@ -45,7 +46,7 @@ class Material:
         return self.file("hot").read_text()
 
     def requests(self, name: str) -> Path:
-        """A file of requests for wrk's scripts, "PATH TOKEN" a line: few, many, routes-N."""
+        """A file of requests for wrk's scripts, "PATH TOKEN" or "PATH TOKEN HOST" a line: few, many, routes-N, issuers-N."""
         return self.file(f"{name}.requests")
 
     def signing_key(self) -> rsa.RSAPrivateKey:
@@ -62,7 +63,7 @@ def material(directory: Path, now: float) -> Material:
         minted = json.loads(found.file("minted.json").read_text())["at"]
     except (OSError, ValueError, KeyError):
         minted = 0
-    if now - minted > MAX_AGE:
+    if now - minted > MAX_AGE or not found.file("server.crt").exists():
         _write_all(found, int(now))
     return found
 
@@ -114,7 +115,7 @@ def _write_key(to: Material, name: str, key: rsa.RSAPrivateKey) -> None:
     to.file(f"{name}.pub").write_bytes(public)
 
 
-def _private_pem(key: rsa.RSAPrivateKey) -> bytes:
+def _private_pem(key) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
@@ -132,10 +133,12 @@ def _write_tokens(to: Material, key: rsa.RSAPrivateKey, now: int) -> None:
     _write_requests(to, "many", ((PATH, token) for token in _mint(pem, 10_000_000, MANY, now)))
     for count in ROUTES:
         _write_requests(to, f"routes-{count}", ((route_path(index), hot) for index in range(count)))
+    for count in ISSUERS:
+        _write_requests(to, f"issuers-{count}", ((PATH, hot, issuer_host(index)) for index in range(count)))
 
 
 def _write_requests(to: Material, name: str, requests) -> None:
-    to.requests(name).write_text("".join(f"{path} {token}\n" for path, token in requests))
+    to.requests(name).write_text("".join(" ".join(request) + "\n" for request in requests))
 
 
 def _mint(pem: bytes, first_user: int, count: int, now: int) -> list[str]:
@@ -152,23 +155,31 @@ def _mint_chunk(chunk: tuple[bytes, int, int, int]) -> list[str]:
 
 
 def _write_certificates(to: Material) -> None:
-    """An authority, and the issuer's certificate by it."""
-    authority, leaf = (rsa.generate_private_key(65537, 2048) for _ in range(2))
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench authority")])
-    root = _certificate(name, name, authority, authority, ca=True)
-    alternatives = x509.SubjectAlternativeName([x509.DNSName(DOMAIN), x509.DNSName("localhost")])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
-    certificate = _certificate(subject, name, leaf, authority, ca=False, alternatives=alternatives)
+    """An authority, and by it the issuer's certificate and the targets' own."""
+    authority = rsa.generate_private_key(65537, 2048)
+    name = _name("bench authority")
+    root = _certificate(name, name, authority, authority, [])
     to.file("ca.crt").write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    to.file("issuer.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    to.file("issuer.key").write_bytes(_private_pem(leaf))
+    _write_certificate(to, "issuer", rsa.generate_private_key(65537, 2048), authority, [DOMAIN, "localhost"])
+    _write_certificate(to, "server", ec.generate_private_key(ec.SECP256R1()), authority, [PROTECTED_HOST, PUBLIC_HOST])
 
 
-def _certificate(subject, issuer, key, signer, ca: bool, alternatives=None) -> x509.Certificate:
+def _write_certificate(to: Material, name: str, key, authority: rsa.RSAPrivateKey, hosts: list[str]) -> None:
+    certificate = _certificate(_name(hosts[0]), _name("bench authority"), key, authority, hosts)
+    to.file(f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    to.file(f"{name}.key").write_bytes(_private_pem(key))
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _certificate(subject: x509.Name, issuer: x509.Name, key, signer: rsa.RSAPrivateKey, hosts: list[str]) -> x509.Certificate:
+    """Without hosts it is an authority's."""
     now = datetime.now(timezone.utc)
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=30))
-    builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
-    if alternatives:
-        builder = builder.add_extension(alternatives, critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(not hosts, None), critical=True)
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
     return builder.sign(signer, hashes.SHA256())

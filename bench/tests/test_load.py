@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+from harness import h2load
 from harness.load import Load, command, parse
 from harness.measuring import Expected
 from harness.processes import Failed
@@ -23,6 +24,15 @@ Requests/sec:  10000.00
 Transfer/sec:      2.72MB
 """
 
+H2LOAD_REPORT = """starting benchmark...
+Application protocol: h2
+
+finished in 2.01s, 10000.50 req/s, 2.72MB/s
+requests: 20001 total, 20101 started, 20001 done, 19990 succeeded, 11 failed, 2 errored, 0 timeout
+status codes: 19990 2xx, 4 3xx, 5 4xx, 2 5xx
+traffic: 5.44MB (5704000) total, 781.25KB (800000) headers (space savings 94.29%), 2.44MB (2560000) data
+"""
+
 
 class Reports(unittest.TestCase):
     def test_every_figure_is_read(self):
@@ -30,6 +40,16 @@ class Reports(unittest.TestCase):
         self.assertEqual((found.requests, found.seconds, found.rps), (20000, 2.0, 10000.0))
         self.assertEqual((found.p50, found.p90, found.p99), (746.0, 1200.0, 3040.0))
         self.assertEqual((found.other_statuses, found.socket_errors), (7, 3))
+
+    def test_every_figure_of_h2load_is_read_and_there_are_no_percentiles(self):
+        found = h2load.parse(H2LOAD_REPORT)
+        self.assertEqual((found.requests, found.seconds, found.rps), (20001, 2.01, 10000.5))
+        self.assertEqual((found.p50, found.p99), (None, None))
+        self.assertEqual((found.other_statuses, found.socket_errors), (7, 2))
+
+    def test_a_failed_h2load_says_why(self):
+        with self.assertRaisesRegex(Failed, "could not connect"):
+            h2load.parse("starting benchmark...", "could not connect to host")
 
     def test_no_report_is_a_failure_with_what_was_said(self):
         with self.assertRaisesRegex(Failed, "unable to connect"):
@@ -69,6 +89,13 @@ class Commands(unittest.TestCase):
     def test_the_token_is_sent_unless_not(self):
         self.assertIn("Authorization: Bearer TOKEN", self.words(Load()))
         self.assertNotIn("Authorization", self.words(Load(sends_token=False)))
+
+    def test_h2load_goes_to_the_target_and_names_the_host(self):
+        words = " ".join(h2load.command(Load(tls=True, http2=True, connections=4, streams=100), 9, 2, self.material))
+        for wanted in ("-c 4 -m 100 -D 2", "--connect-to=127.0.0.1:9 https://api.example.com/", "authorization: Bearer TOKEN"):
+            self.assertIn(wanted, words)
+        self.assertNotIn("--h1", words)
+        self.assertIn("--h1", h2load.command(Load(tls=True), 9, 2, self.material))
 
     def test_each_kind_has_its_script(self):
         rows = [

@@ -24,8 +24,8 @@ class Prepared(unittest.TestCase):
         _write_certificates(cls.material)
         cls.material.file("jwks.json").write_text('{"keys": []}')
 
-    def setting(self, routes: int = 1) -> Setting:
-        return Setting(1, 2, 3, 4, 5, 6, 1, routes, self.material, self.material.directory)
+    def setting(self, routes: int = 1, issuers: int = 1) -> Setting:
+        return Setting(1, 2, 3, 4, 5, 6, 7, 1, routes, issuers, self.material, self.material.directory)
 
 
 class Commands(Prepared):
@@ -43,6 +43,15 @@ class Commands(Prepared):
         paths = [rule["path"] for item in items for rule in item["spec"]["rules"] if rule["path"].startswith("/routes/")]
         self.assertEqual(len(set(paths)), 250)
         self.assertTrue(all(len(item["spec"]["rules"]) <= 128 for item in items))
+
+    def test_every_issuer_has_a_host_and_keys_of_its_own(self):
+        directory = self.material.directory / "manifests"
+        write_manifests(directory, self.setting(issuers=100))
+        items = json.loads((directory / "endpoints.json").read_text())["items"]
+        found = [(item["spec"]["hosts"][0], item["spec"]["auth0"]["jwksUrl"]) for item in items if "?issuer=" in item["spec"]["auth0"]["jwksUrl"]]
+        self.assertEqual((len(found), len({host for host, _ in found}), len({url for _, url in found})), (100, 100, 100))
+        served = {item["metadata"]["namespace"] for item in json.loads((directory / "backends.json").read_text())["items"]}
+        self.assertEqual({item["metadata"]["namespace"] for item in items}, served)
 
 
 class Scenarios(unittest.TestCase):

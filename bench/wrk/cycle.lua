@@ -1,5 +1,5 @@
 -- wrk -s cycle.lua URL -- FILE [once]
--- Sends the requests of FILE in order, over all connections of a thread: one "PATH TOKEN" a line.
+-- Sends the requests of FILE in order, over all connections of a thread: one "PATH TOKEN" or "PATH TOKEN HOST" a line.
 -- Without `once` it begins anew at the end; with it, wrk ends there (use one thread), so that no token is sent twice.
 local ffi = require("ffi")
 ffi.cdef("int getpid(void); int kill(int pid, int signal);")
@@ -10,8 +10,9 @@ local requests, sent, once = {}, 0, false
 function init(arguments)
   once = arguments[2] == "once"
   for line in io.lines(arguments[1]) do
-    local path, token = line:match("^(%S+) (%S+)$")
+    local path, token, host = line:match("^(%S+) (%S+) ?(%S*)$")
     wrk.headers["Authorization"] = "Bearer " .. token
+    wrk.headers["Host"] = host ~= "" and host or wrk.headers["Host"]
     requests[#requests + 1] = wrk.format(nil, path)
   end
 end
