@@ -98,7 +98,11 @@ fn full() -> Value {
                 "header": "X-A", "cookie": "a", "query": "a", "forward": "Keep", "forwardAs": "X-C", "keepAuthorization": true,
                 "crossOrigin": "Allow", "streamsAtExpiry": "Keep",
             },
-            "maxRequestBody": "1Mi",
+            "maxRequestBody": "1Mi", "tls": {"secretRef": {"name": "a"}, "redirect": "Never", "hsts": "1h"},
+            "cors": {
+                "allowOrigins": ["https://a.example"], "allowMethods": ["GET"], "allowHeaders": ["x-a"], "exposeHeaders": ["x-b"],
+                "allowCredentials": true, "maxAge": "1h",
+            },
             "backend": {"service": "a", "port": 80, "scheme": "https", "tls": {"caBundle": "x", "serverName": "a.example"}},
             "require": {
                 "scopes": ["a"], "scopesMatch": "Any", "permissions": ["a"], "roles": ["a"], "rolesClaim": "a", "rolesClaimPath": ["a"],

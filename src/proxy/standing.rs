@@ -8,11 +8,10 @@ use crate::{
     routing::{Access, KeySource, TokenPolicy},
 };
 use http::{HeaderValue, Method, Request, Uri, header::HOST, request::Parts};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// What was asked for, and with which token. Cheap to make: every request has one.
-#[derive(Debug)]
 pub(super) struct Standing {
     gateway: Arc<Gateway>,
     method: Method,
@@ -22,11 +21,17 @@ pub(super) struct Standing {
 }
 
 /// On a Token rule.
-#[derive(Debug)]
 struct Verified {
     token: String,
     /// When that was, since the Unix epoch: the token's times are judged as they were then.
     at: Duration,
+}
+
+/// Without the token, which the query may hold as well.
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standing").field("method", &self.method).field("host", &self.host).finish_non_exhaustive()
+    }
 }
 
 // === impl Standing ===

@@ -49,7 +49,8 @@ pub enum Format {
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     format: Format,
-    lines: Option<SyncSender<String>>,
+    /// `None` is the last.
+    lines: Option<SyncSender<Option<String>>>,
     /// Bytes that wait to be written.
     waiting: Arc<AtomicUsize>,
     dropped: Counter,
@@ -124,7 +125,7 @@ impl AccessLog {
         };
         let size = text.capacity();
         let fits = self.waiting.fetch_add(size, Relaxed) + size <= QUEUE_BYTES;
-        if !fits || lines.try_send(text).is_err() {
+        if !fits || lines.try_send(Some(text)).is_err() {
             self.waiting.fetch_sub(size, Relaxed);
             self.dropped.inc();
         }
@@ -135,9 +136,10 @@ impl AccessLog {
         &self.dropped
     }
 
-    /// Waits until everything is written. Other clones must be gone.
-    pub fn finish(mut self) {
-        drop(self.lines.take());
+    /// Waits until everything is written; what other clones write later is lost.
+    pub fn finish(self) {
+        // A writer that has ended takes no last line.
+        let _ = self.lines.map(|lines| lines.send(None));
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             // A writer that panicked has nothing left to write.
@@ -197,12 +199,19 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// Flushes whenever nothing waits.
-fn write_all(lines: &Receiver<String>, waiting: &AtomicUsize, output: impl Write) {
+fn write_all(lines: &Receiver<Option<String>>, waiting: &AtomicUsize, output: impl Write) {
     let mut output = io::BufWriter::new(output);
-    while let Ok(line) = lines.recv() {
-        let mut all = std::iter::once(line).chain(lines.try_iter());
+    let mut last = false;
+    while !last && let Ok(line) = lines.recv() {
+        let all = std::iter::once(line).chain(lines.try_iter());
+        let mut lines = all.map_while(|line| {
+            line.or_else(|| {
+                last = true;
+                None
+            })
+        });
         // A closed standard output ends the log, never the gateway.
-        let written: io::Result<()> = all.try_for_each(|line| {
+        let written: io::Result<()> = lines.try_for_each(|line| {
             waiting.fetch_sub(line.capacity(), Relaxed);
             writeln!(output, "{line}")
         });

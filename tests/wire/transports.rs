@@ -147,11 +147,13 @@ async fn who_speaks_no_tls_or_no_http2_is_502() {
         conversation.say("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     })
     .await;
-    let rows = [("scheme: https", "tls_handshake"), ("scheme: h2c", "invalid_response")];
-    for (how, reason) in rows {
+    // The backend's end may be noticed before what it said.
+    let rows = [("scheme: https", &["tls_handshake"][..]), ("scheme: h2c", &["invalid_response", "reset", "closed"])];
+    for (how, reasons) in rows {
         let gateway = gateway(how, &[plain.address]);
         assert_eq!(gateway.get("/", &[]).await.status, 502, "{how}");
-        gateway.logged(&format!(" 502 {reason} ")).await;
+        let line = gateway.logged(" 502 ").await;
+        assert!(reasons.iter().any(|reason| line.contains(&format!(" 502 {reason} "))), "{how}: {line}");
     }
     let silent = Origin::start(|mut conversation| async move { conversation.end().await }).await;
     let timeouts = Timeouts { connect: Duration::from_millis(200), ..Timeouts::default() };

@@ -393,7 +393,8 @@ async fn connections_to_backends_are_limited() {
     for (n, origin) in origins.iter().enumerate() {
         setup = setup.behind(&format!("web-{n}"), &[origin.address]);
     }
-    setup.max_connections = 2;
+    // One for each connection, and one for each stream.
+    (setup.max_connections, setup.max_streams) = (1, 1);
     let gateway = setup.start();
     let mut client = gateway.client().await;
     for n in [0, 1, 2, 0, 1, 2] {
