@@ -24,6 +24,8 @@ const NAMESPACE: &str = r"
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
 ---
+{apiVersion: v1, kind: Namespace, metadata: {name: web}}
+---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: everything, namespace: shop}

@@ -187,7 +187,7 @@ fn done(answer: &Answer, log: &BTreeMap<String, String>, id: &str) -> Verdict {
 /// Every line by the id of its request.
 fn log(gateways: &[Gateway]) -> BTreeMap<String, String> {
     let lines = gateways.iter().flat_map(Gateway::log_lines);
-    lines.map(|line| (line.split(' ').nth(10).unwrap_or_default().to_owned(), line)).collect()
+    lines.map(|line| (line.split(' ').nth(11).unwrap_or_default().to_owned(), line)).collect()
 }
 
 /// A directory with the documents of every table.
