@@ -154,7 +154,7 @@ async fn a_call_is_refused_in_its_own_words() {
 async fn trailers_of_what_is_no_call_are_dropped() {
     let (origin, calls, task) = start().await;
     let gateway = gateway(origin);
-    let mut client = Polite::connect(gateway.h2c).await;
+    let client = Polite::connect(gateway.h2c).await;
     let request = Request::post("http://api.example.com/open").header("te", "trailers").body(()).unwrap();
     let (response, mut upload) = client.sender.clone().ready().await.unwrap().send_request(request, false).unwrap();
     upload.send_data("one".into(), false).unwrap();
